@@ -1,0 +1,82 @@
+"""The terms of the objectives, one number for each picture: (batch,), in nats, summed over pixels and latents.
+
+Sums, not means: the bound on log p(x) is a sum over pixels and over latents. Average over the batch afterwards.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def _same_shape(**tensors: Tensor) -> None:
+    """Raise ValueError unless the two named tensors have one shape (broadcasting would hide the mistake)."""
+    (name_a, a), (name_b, b) = tensors.items()
+    if a.shape != b.shape:
+        raise ValueError(f"{name_a} {tuple(a.shape)} and {name_b} {tuple(b.shape)} must have the same shape")
+
+
+def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Squared error summed over a picture, in squared pixel units (not nats). x_hat, x: (batch, ...)."""
+    _same_shape(x_hat=x_hat, x=x)
+    return (x_hat - x).square().flatten(1).sum(1)
+
+
+def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(mu, sigma^2) || N(0, I)), summed over latents. mu, logvar = log sigma^2: (batch, latent_dim).
+
+    Kingma & Welling (2014), appendix B: 1/2 sum(mu^2 + sigma^2 - 1 - log sigma^2).
+    """
+    _same_shape(mu=mu, logvar=logvar)
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
+
+
+def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
+    """-log p(x|z) of independent Bernoulli pixels. logits: (batch, ...), any real; x: the same shape, in [0, 1].
+
+    For a grey pixel this is the expected value over black-or-white pixels drawn with that probability.
+    """
+    _same_shape(logits=logits, x=x)
+    return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+
+
+def gaussian_nll(mean: Tensor, x: Tensor, sigma: float | Tensor) -> Tensor:
+    """-log p(x|z) of independent Gaussian pixels with standard deviation `sigma`. mean, x: (batch, ...).
+
+    A density, not a probability: it may be negative where sigma is small. sigma: a number, or a tensor that
+    broadcasts to x, above 0.
+    """
+    _same_shape(mean=mean, x=x)
+    if isinstance(sigma, Tensor):
+        log_sigma = sigma.log()
+    elif sigma > 0:
+        log_sigma = math.log(sigma)
+    else:
+        raise ValueError(f"sigma must be above 0, not {sigma}")
+    nll = 0.5 * ((x - mean) / sigma).square() + log_sigma + 0.5 * math.log(2 * math.pi)
+    return nll.flatten(1).sum(1)
+
+
+Nll = Callable[[Tensor, Tensor], Tensor]
+
+
+def negative_elbo(parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, nll: Nll = bernoulli_nll) -> Tensor:
+    """-ELBO = -log p(x|z) + KL(q(z|x) || p(z)), one draw of z: an upper bound, on average, on -log p(x).
+
+    parameters: what p(x|z) has for x (logits or means), as `nll(parameters, x)` -> (batch,) takes them.
+    Kingma & Welling (2014), equation 10.
+    """
+    return nll(parameters, x) + gaussian_kl(mu, logvar)
+
+
+def beta_objective(
+    parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float, nll: Nll = bernoulli_nll
+) -> Tensor:
+    """-log p(x|z) + beta * KL: the beta-VAE objective (Higgins et al., 2017). Not a bound where beta < 1.
+
+    With beta = 1 it is the negative ELBO. Raises ValueError for a negative beta.
+    """
+    if beta < 0:
+        raise ValueError(f"beta must be 0 or more, not {beta}")
+    return nll(parameters, x) + beta * gaussian_kl(mu, logvar)

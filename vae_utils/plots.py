@@ -1,0 +1,149 @@
+"""Figures in the course's one style. Arrays in, figures out; every figure is shown with its alternative text."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's colors, which people with any color vision can tell apart.
+ORANGE, BLUE, GREEN, VERMILION, SKY, PURPLE, YELLOW = (
+    "#D98200",
+    "#0072B2",
+    "#009E73",
+    "#D55E00",
+    "#56B4E9",
+    "#CC79A7",
+    "#F0E442",
+)
+INK, GREY = "#222222", "#8A8A8A"
+CLASSES = (ORANGE, BLUE, GREEN, VERMILION, SKY, PURPLE, "#B8A800", "#6B4C9A", GREY, INK)  # by label
+PICTURE = 0.62  # inches: a picture's side, wherever pictures are compared
+
+
+def use_style() -> None:
+    """Make the course's style matplotlib's default: white ground, so that figures read on dark pages, too."""
+    import matplotlib as mpl
+
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "savefig.bbox": "tight",
+            "figure.constrained_layout.use": True,
+            "font.size": 10,
+            "text.color": INK,
+            "axes.labelcolor": INK,
+            "axes.titlesize": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.prop_cycle": mpl.cycler(color=CLASSES),
+            "lines.linewidth": 2,
+            "legend.frameon": False,
+            "image.interpolation": "nearest",
+            "image.cmap": "gray",
+        }
+    )
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Show a finished figure with its alternative text (for people who cannot see it), and close it.
+
+    The figure goes out as HTML, where alternative text is read out, and as a plain picture for viewers that show no
+    HTML. Raises ValueError where the text is empty.
+    """
+    import matplotlib.pyplot as plt
+    from IPython.display import display
+
+    if not alt.strip():
+        raise ValueError("A figure needs a text that says what it shows, for people who cannot see it.")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    plt.close(figure)
+    png = base64.b64encode(buffer.getvalue()).decode()
+    width = round(int.from_bytes(buffer.getvalue()[16:20], "big") / 1.5)  # shown at 100 dots per inch
+    html = (
+        f'<img src="data:image/png;base64,{png}" alt="{escape(alt)}" width="{width}" '
+        'style="max-width: 100%; height: auto; background: white">'
+    )
+    bundle = {"image/png": png, "text/html": html, "text/plain": f"[Figure: {alt}]"}
+    display(bundle, raw=True, metadata={"image/png": {"alt": alt, "width": width}})
+
+
+def to_image(picture: Tensor) -> NDArray[np.float32]:
+    """A picture (C, H, W) in [0, 1] as matplotlib takes it: (H, W, 3) or (H, W), clipped to [0, 1]."""
+    array = picture.detach().cpu().float().clamp(0, 1).permute(1, 2, 0).numpy()
+    return array[..., 0] if array.shape[2] == 1 else array
+
+
+def picture(ax: Axes, x: Tensor) -> None:
+    """Draw one picture (C, H, W) in [0, 1] on an axes without ticks or frame, pixels crisp."""
+    ax.imshow(to_image(x), vmin=0, vmax=1)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def grid(
+    rows: Sequence[Tensor],
+    row_labels: Sequence[str] | None = None,
+    column_labels: Sequence[str] | None = None,
+    scale: float = 1.0,
+) -> Figure:
+    """Rows of pictures, each (k, C, H, W) in [0, 1], all of one size, with words at the left and on top.
+
+    Raises ValueError where the labels do not match the rows and columns.
+    """
+    import matplotlib.pyplot as plt
+
+    columns = max(len(row) for row in rows)
+    if row_labels is not None and len(row_labels) != len(rows):
+        raise ValueError(f"{len(rows)} rows of pictures need {len(rows)} labels, not {len(row_labels)}.")
+    if column_labels is not None and len(column_labels) != columns:
+        raise ValueError(f"{columns} columns of pictures need {columns} labels, not {len(column_labels)}.")
+    side = PICTURE * scale
+    words = 0.09 * max((len(part) for label in row_labels or () for part in label.split("\n")), default=0)
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(columns * side + words, len(rows) * side + 0.25), squeeze=False
+    )
+    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.02, hspace=0.02)
+    for row, line in zip(rows, axes, strict=True):
+        for x, ax in zip(row, line, strict=False):
+            picture(ax, x)
+        for ax in line[len(row) :]:
+            ax.set_axis_off()
+    for label, ax in zip(row_labels or (), axes[:, 0], strict=False):
+        ax.set_ylabel(label, rotation=0, ha="right", va="center", labelpad=8)
+    for label, ax in zip(column_labels or (), axes[0], strict=False):
+        ax.set_title(label)
+    return figure
+
+
+def mosaic(pictures: Tensor, columns: int) -> Tensor:
+    """Pictures (n, C, H, W), n a multiple of columns, side by side as one: (C, n / columns * H, columns * W)."""
+    if len(pictures) % columns:
+        raise ValueError(f"{len(pictures)} pictures do not fill rows of {columns}.")
+    n, channels, height, width = pictures.shape
+    tiles = pictures.reshape(n // columns, columns, channels, height, width)
+    return tiles.permute(2, 0, 3, 1, 4).reshape(channels, n // columns * height, columns * width)
+
+
+def codes(ax: Axes, z: Tensor, y: Tensor, names: Sequence[str], size: float = 5) -> None:
+    """Codes (n, 2) as dots on a plane, colored by their label (n,), with a legend of names."""
+    for label, name in enumerate(names):
+        mine = z[y == label]
+        ax.scatter(mine[:, 0], mine[:, 1], s=size, color=CLASSES[label % len(CLASSES)], alpha=0.5, lw=0, label=name)
+    ax.set(xlabel="first number of the code", ylabel="second number")
+    ax.legend(markerscale=3, loc="center left", bbox_to_anchor=(1, 0.5))
