@@ -1,25 +1,38 @@
-"""Time on this machine what a learner waits for: imports, data, training. `make bench` runs this.
+"""Compare, on this machine, `fit` of vae_utils with the usual way to train the same model. `make bench` runs this.
 
-bench.py [--steps 500] [--dataset cats_dogs]
+The usual way: a DataLoader that takes pictures one by one, batches of 128, Adam with a learning rate of 1e-3,
+cross-entropy of probabilities or squared error, and weights as they are made. The two take turns.
+
+bench.py [--epochs 3] [--repeats 3] [--dataset NAME]
 """
 
-from __future__ import annotations
-
 import argparse
-import platform
+import math
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from statistics import median
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from vae_utils import data
+from vae_utils.models import VAE, Autoencoder
+from vae_utils.runtime import best_device
+from vae_utils.training import autoencoder_loss, fit, vae_loss
 
 BATCH = 128
 IMPORTS = ("vae_utils", "torch", "torchvision", "matplotlib.pyplot")
 
 
-def seconds(task: Callable[[], object]) -> float:
-    """Wall-clock seconds of one call."""
+def seconds(task: Callable[..., object], *arguments: object) -> float:
+    """Wall-clock seconds of task(*arguments)."""
     start = time.perf_counter()
-    task()
+    task(*arguments)
     return time.perf_counter() - start
 
 
@@ -29,44 +42,120 @@ def import_seconds(module: str) -> float:
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
-def devices() -> list[str]:
-    """The kinds of device that torch can use here."""
-    import torch
+def build(kind: str, dataset: data.Dataset, seed: int) -> nn.Module:
+    """The model that both ways start from; the VAE has the common example's size, 400 hidden units and 20 latents."""
+    torch.manual_seed(seed)
+    if kind == "VAE":
+        return VAE(dataset.shape, 20, hidden=(400,), likelihood=dataset.likelihood, sigma=dataset.sigma)
+    return Autoencoder(dataset.shape, 8)
 
-    have = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    return ["cpu", *(device for device, there in have.items() if there)]
+
+def usual_loss(model: nn.Module, x: Tensor) -> Tensor:
+    """The loss as it is usually written, summed over the batch: `fit`'s, up to a constant."""
+    if not isinstance(model, VAE):
+        return F.mse_loss(model(x), x, reduction="sum")
+    mu, logvar = model.encode(x)
+    x_hat = model.mean(model.reparameterize(mu, logvar))
+    kl = -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
+    if model.likelihood == "bernoulli":
+        return F.binary_cross_entropy(x_hat, x, reduction="sum") + kl
+    return F.mse_loss(x_hat, x, reduction="sum") / (2 * model.sigma**2) + kl
 
 
-def main() -> None:
-    """Print one line for each thing timed."""
-    parser = argparse.ArgumentParser(description="Time imports, data and training on this machine.")
-    parser.add_argument("--steps", type=int, default=500, help="training steps to time")
-    parser.add_argument("--dataset", default="cats_dogs")
-    asked = parser.parse_args()
+def train_as_usual(model: nn.Module, x_train: Tensor, epochs: int) -> None:
+    """Train the model in place, in the usual way, at torch's default precision."""
+    torch.set_float32_matmul_precision("highest")
+    device, total = best_device(), 0.0
+    model.to(device).train()
+    loader = DataLoader(TensorDataset(x_train), batch_size=BATCH, shuffle=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for _ in range(epochs):
+        for (x,) in loader:
+            optimizer.zero_grad()
+            loss = usual_loss(model, x.to(device))
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
 
+
+def train_by_fit(model: nn.Module, x_train: Tensor, epochs: float, seed: int, batch_size: int = 64) -> None:
+    """Train the model in place by `fit`, at the precision that vae_utils.setup() sets in every notebook."""
+    torch.set_float32_matmul_precision("medium")
+    steps = max(1, round(epochs * len(x_train) / batch_size))
+    fit(model, x_train, steps=steps, batch_size=batch_size, seed=seed, progress=False)
+
+
+@torch.no_grad()
+def test_loss(model: nn.Module, x_test: Tensor) -> float:
+    """Negative ELBO or squared error of a test picture, on average, with the same noise for every model."""
+    torch.set_float32_matmul_precision("highest")
+    torch.manual_seed(0)
+    loss = vae_loss if isinstance(model, VAE) else autoencoder_loss
+    return loss(model.eval(), x_test.to(best_device()))["loss"].mean().item()
+
+
+def shortest_fit(kind: str, dataset: data.Dataset, level: float, most: int, seed: int) -> tuple[float, float]:
+    """(epochs, seconds) of the shortest fit, in quarters of an epoch, whose test loss is `level` or lower.
+
+    Each length is a run of its own, as the learning rate falls to zero over it. (inf, inf): `most` epochs are too few.
+    """
+    for quarters in range(1, 4 * most + 1):
+        model = build(kind, dataset, seed)
+        spent = seconds(train_by_fit, model, dataset.train.x, quarters / 4, seed)
+        if test_loss(model, dataset.test.x) <= level:
+            return quarters / 4, spent
+    return math.inf, math.inf
+
+
+def compare(kind: str, dataset: data.Dataset, epochs: int, repeats: int) -> None:
+    """Train one kind of model both ways, in turn, and print the table."""
+    x, levels, per_epoch, until_epochs, until_seconds = dataset.train.x, [], [], [], []
+    train_as_usual(build(kind, dataset, 0), x[:BATCH], 1)  # what only the first steps cost is not counted
+    train_by_fit(build(kind, dataset, 0), x[:BATCH], 1, 0)
+    for seed in range(repeats):
+        model, other = build(kind, dataset, seed), build(kind, dataset, seed)
+        usual = seconds(train_as_usual, model, x, epochs)
+        fitted = seconds(train_by_fit, other, x, epochs, seed, BATCH)
+        levels.append(test_loss(model, dataset.test.x))
+        fewest, shortest = shortest_fit(kind, dataset, levels[-1], epochs, seed)
+        per_epoch.append((usual / epochs, fitted / epochs))
+        until_epochs.append((epochs, fewest))
+        until_seconds.append((usual, shortest))
+    print(f"\n{f'{kind} on {dataset.name}':42}    usual      fit  usual / fit")
+    print_row(f"seconds per epoch, batches of {BATCH}", per_epoch)
+    print_row(f"epochs to a test loss of {median(levels):.1f}", until_epochs)
+    print_row("seconds to that test loss", until_seconds)
+
+
+def print_row(name: str, pairs: list[tuple[float, float]]) -> None:
+    """Print the medians of (usual, fit) and of their ratios, with the lowest and highest ratio; inf is never."""
+    usual, fitted = (median(column) for column in zip(*pairs, strict=True))
+    ratios = [a / b for a, b in pairs]
+    shown = f"{fitted:.2f}" if math.isfinite(fitted) else "never"
+    spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    print(f"  {name:40} {usual:8.2f} {shown:>8}  {spread}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print a header, what imports cost, and a table for each kind of model."""
+    parser = argparse.ArgumentParser(description="Compare `fit` with the usual way to train, on this machine.")
+    parser.add_argument("--epochs", type=int, default=3, help="of the usual way; its test loss is what fit must reach")
+    parser.add_argument("--repeats", type=int, default=3, help="how often to measure, each time with another seed")
+    parser.add_argument("--dataset", help="for both models, in place of mnist for the VAE and cats_dogs for the other")
+    asked = parser.parse_args(arguments)
+    if min(asked.epochs, asked.repeats) < 1:
+        parser.error("--epochs and --repeats must be 1 or more")
+    print(f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {best_device()}, torch {torch.__version__}.")
+    print("Seconds drift with the machine and whatever else it does; ratios matter. Medians (lowest to highest).\n")
     for module in IMPORTS:
-        print(f"import {module:20} {import_seconds(module):8.2f} s", flush=True)
-
-    import torch
-
-    from vae_utils import data
-    from vae_utils.models import VAE
-    from vae_utils.training import fit
-
-    print(f"load {asked.dataset:22} {seconds(lambda: data.load(asked.dataset)):8.2f} s", flush=True)
-    dataset = data.load(asked.dataset)
-    for device in devices():
-        torch.manual_seed(0)
-        model = VAE(dataset.shape, 2, likelihood=dataset.likelihood, sigma=dataset.sigma).to(device)
-        pictures = dataset.train.x.to(device)
-        fit(model, pictures, steps=10, batch_size=BATCH)  # what only the first steps cost is not counted
-        spent = seconds(lambda m=model, x=pictures: fit(m, x, steps=asked.steps, batch_size=BATCH))
-        print(
-            f"train a VAE on {device:12} {asked.steps / spent:8.0f} steps of {BATCH} pictures a second",
-            flush=True,
-        )
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    print(f"{versions}, {torch.get_num_threads()} threads, {platform.platform()}")
+        print(f"  import {module:33} {import_seconds(module):8.2f} s", flush=True)
+    try:
+        dataset = data.load(asked.dataset or "mnist")
+    except data.DataError as error:
+        print(f"\n{error} The VAE takes cats_dogs here.")
+        dataset = data.load("cats_dogs")
+    compare("VAE", dataset, asked.epochs, asked.repeats)
+    compare("Autoencoder", data.load(asked.dataset or "cats_dogs"), asked.epochs, asked.repeats)
 
 
 if __name__ == "__main__":

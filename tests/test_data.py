@@ -179,9 +179,7 @@ def fail(error):
 
 
 @pytest.mark.parametrize("broken", ["os.replace", "os.fsync", "builtins.open"])
-@pytest.mark.parametrize(
-    ("code", "message"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "may not write")]
-)
+@pytest.mark.parametrize(("code", "message"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "may not write")])
 def test_write_atomically_leaves_nothing_where_the_disk_fails(tmp_path, monkeypatch, broken, code, message):
     path = tmp_path / "weights.bin"
     path.write_bytes(b"before")
@@ -260,9 +258,7 @@ def test_importing_is_light():
     assert heavy_modules_after("import vae_utils.data") == "[]"
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("vae_utils.data.cats_dogs") is None, reason="cats_dogs is not there"
-)
+@pytest.mark.skipif(importlib.util.find_spec("vae_utils.data.cats_dogs") is None, reason="cats_dogs is not there")
 def test_loading_cats_dogs_is_light():
     assert heavy_modules_after("from vae_utils.data import load; load('cats_dogs')") == "[]"
 
@@ -514,9 +510,7 @@ def test_root_is_a_file(tmp_path, no_download):
 REAL = os.environ.get("VAE_DATA", "")
 
 
-@pytest.mark.skipif(
-    not Path(REAL, "MNIST", "raw").is_dir(), reason="VAE_DATA does not name a folder with MNIST"
-)
+@pytest.mark.skipif(not Path(REAL, "MNIST", "raw").is_dir(), reason="VAE_DATA does not name a folder with MNIST")
 def test_real_mnist(no_download):
     mnist = data.load("mnist", root=REAL)
     assert (len(mnist.train), len(mnist.test)) == (60_000, 10_000)

@@ -105,7 +105,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     if min(len(a), len(b)) < 2:
         raise ValueError(f"Covariances need two rows or more, but there are {len(a)} and {len(b)}.")
     a, b = a.double(), b.double()
-    cov_a, cov_b = a.T.cov(), b.T.cov()
+    cov_a, cov_b = torch.atleast_2d(a.T.cov(), b.T.cov())  # (1, 1) where there is one feature
     values, vectors = torch.linalg.eigh(cov_a)
     root_a = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
     cross = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp(min=0).sqrt().sum()

@@ -104,15 +104,19 @@ def fit(
         negative ELBO for a VAE.
     seed: of the batches and the noise; the global random state stays as it was.
     progress: show a bar; None does unless the environment variable VAE_PROGRESS is 0.
-    checkpoint: a file to save to every `checkpoint_every` steps and at the end; where it exists, training goes on from
-        it, to the same numbers as without a break.
+    checkpoint: a file to save to every `checkpoint_every` steps (a multiple of `record_every`) and at the end; where
+        it exists, training goes on from it, to the same numbers as without a break.
 
     Raises ValueError for pictures of a wrong shape or range or settings out of range, and TrainingDiverged, with
     the step, where the loss is no longer finite.
     """
     from tqdm.auto import tqdm
 
-    _check(model, x_train, steps, batch_size, lr)
+    _check(model, x_train, steps=steps, batch_size=batch_size, lr=lr, record_every=record_every)
+    if checkpoint is not None and (checkpoint_every < 1 or checkpoint_every % record_every):
+        raise ValueError(
+            f"checkpoint_every is {checkpoint_every}; it must be a multiple of record_every, {record_every}."
+        )
     device = torch.device(device) if device is not None else best_device()
     if loss is None:
         loss = vae_loss if hasattr(model, "likelihood") else autoencoder_loss
@@ -120,24 +124,26 @@ def fit(
         progress = os.environ.get("VAE_PROGRESS") != "0"
     batch_size = min(batch_size, len(x_train))
     settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "pictures": len(x_train)}
-    if getattr(model, "trained_steps", 0) == 0 and isinstance(getattr(model, "decoder", None), nn.Sequential):
+    resumes = checkpoint is not None and Path(checkpoint).exists()
+    trained = 0 if resumes else _trained(model)
+    if not resumes and trained == 0 and isinstance(getattr(model, "decoder", None), nn.Sequential):
         start_at_mean(model, x_train)
 
     model.to(device).train()
     x_train = x_train.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr, betas=(0.9, 0.98), fused=True)
     history, sums, counted = History(), {}, 0
-    started, begin = time.perf_counter(), 0
+    started, done = time.perf_counter(), 0
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(seed)
-        if checkpoint is not None and Path(checkpoint).exists():
+        if resumes:
             history = _resume(Path(checkpoint), model, optimizer, settings, device)
-            begin = history.step[-1]
-        earlier, step = history.seconds, begin
-        bar = tqdm(total=steps, initial=begin, disable=not progress, leave=False, unit="step")
+            done = history.step[-1]
+        earlier = history.seconds
+        bar = tqdm(total=steps, initial=done, disable=not progress, leave=False, unit="step")
         try:
-            for step in range(begin, steps):
+            for step in range(done, steps):
                 for group in optimizer.param_groups:
                     group["lr"] = lr * min((step + 1) / 50, 1) * (1 - step / steps)
                 x = x_train[_batch(step, batch_size, len(x_train), seed).to(device)]
@@ -145,12 +151,12 @@ def fit(
                 optimizer.zero_grad()
                 terms["loss"].mean().backward()
                 optimizer.step()
+                done = step + 1
 
                 for name, values in terms.items():
                     sums[name] = sums.get(name, 0) + values.detach().mean()
                 counted += 1
                 bar.update()
-                done = step + 1
                 if done % record_every == 0 or done == steps:
                     means = {name: float(total) / counted for name, total in sums.items()}
                     if not all(map(_is_finite, means.values())):
@@ -168,11 +174,11 @@ def fit(
                         _save_checkpoint(Path(checkpoint), model, optimizer, settings, history, device)
         except KeyboardInterrupt:
             history.stopped = True
-            print(f"Stopped at step {step:,} of {steps:,}; the model keeps what it has learned.")
+            print(f"Stopped at step {done:,} of {steps:,}; the model keeps what it has learned.")
         finally:
             bar.close()
     history.seconds = earlier + time.perf_counter() - started
-    model.trained_steps = getattr(model, "trained_steps", 0) + step + 1 - begin
+    model.trained_steps = trained + done
     model.eval()
     return history
 
@@ -181,8 +187,8 @@ def _is_finite(value: float) -> bool:
     return abs(value) < float("inf")  # False for NaN, too
 
 
-def _check(model: nn.Module, x: Tensor, steps: int, batch_size: int, lr: float) -> None:
-    for name, value in (("steps", steps), ("batch_size", batch_size), ("lr", lr)):
+def _check(model: nn.Module, x: Tensor, **above_zero: float) -> None:
+    for name, value in above_zero.items():
         if not value > 0:
             raise ValueError(f"{name} is {value}; it must be above 0.")
     shape = tuple(getattr(model, "shape", x.shape[1:]))

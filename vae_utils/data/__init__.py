@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from .dataset import Dataset, Split, check_dtype
-from .drawing import draw
+from .drawing import draw, draw_many
 from .files import DataError
 
-__all__ = ["DataError", "Dataset", "Split", "draw", "load", "names"]
+__all__ = ["DataError", "Dataset", "Split", "draw", "draw_many", "load", "names"]
 
 _NAMES = ("cats_dogs", "mnist", "fashion_mnist", "digits", "folder")
 

@@ -1,0 +1,316 @@
+"""Training lowers the loss, gives the same numbers for a seed, and survives interrupts, full disks and bad input."""
+
+import copy
+import errno
+import os
+
+import pytest
+import torch
+
+from vae_utils import training
+from vae_utils.data import DataError
+from vae_utils.models import VAE, Autoencoder
+from vae_utils.training import TrainingDiverged, autoencoder_loss, fit, load_weights, save_weights, vae_loss
+
+SHAPE = (1, 6, 6)
+FACTORS = torch.randn(150, 2, generator=torch.Generator().manual_seed(0))
+X = torch.sigmoid(FACTORS @ torch.randn(2, 36, generator=torch.Generator().manual_seed(1))).view(-1, *SHAPE)
+QUICK = {"steps": 40, "batch_size": 32, "record_every": 10, "progress": False, "device": "cpu"}
+
+
+def new(kind=VAE, seed=0, latent_dim=2):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return kind(SHAPE, latent_dim, hidden=(16, 12))
+
+
+def same_weights(a, b):
+    a, b = a.state_dict(), b.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def stop_at(step, loss=vae_loss, error=KeyboardInterrupt):
+    """A loss that works for `step` steps, and then raises the error."""
+    calls = 0
+
+    def stopping(model, x):
+        nonlocal calls
+        if calls == step:
+            raise error
+        calls += 1
+        return loss(model, x)
+
+    return stopping
+
+
+# What training does
+
+
+@pytest.mark.parametrize(("kind", "terms"), [(Autoencoder, {"loss"}), (VAE, {"loss", "nll", "kl"})])
+def test_fit_lowers_the_loss_and_notes_its_terms(kind, terms):
+    model = new(kind)
+    history = fit(model, X, **QUICK | {"steps": 210, "lr": 1e-2})
+    assert history.step == [*range(10, 211, 10)] and history.terms.keys() == terms
+    first, last = history["loss"][0], history["loss"][-1]
+    assert last < first - 0.2 * abs(first)
+    assert not history.stopped and not model.training and history.seconds > 0
+    assert repr(history).startswith("<210 steps in ")
+
+
+def test_terms_are_averages_since_the_entry_before():
+    values = iter(range(1, 41))
+    history = fit(new(), X, **QUICK, loss=lambda m, x: vae_loss(m, x) | {"count": torch.tensor([float(next(values))])})
+    assert history["count"] == [5.5, 15.5, 25.5, 35.5]
+
+
+def test_vae_loss_weighs_the_kl_with_beta():
+    one, four = ({k: v.detach() for k, v in vae_loss(m, X, beta=b).items()} for m, b in ((new(), 1), (new(), 4)))
+    torch.testing.assert_close(one["loss"], one["nll"] + one["kl"])
+    torch.testing.assert_close(four["loss"], four["nll"] + 4 * four["kl"])
+    assert one["loss"].shape == (len(X),)
+
+
+def test_same_seed_same_numbers_and_the_global_random_state_stays():
+    a, b, c = new(), new(), new()
+    before = torch.get_rng_state()
+    history_a = fit(a, X, **QUICK, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(7)  # the global state does not matter
+    history_b, history_c = fit(b, X, **QUICK, seed=3), fit(c, X, **QUICK, seed=4)
+    assert same_weights(a, b) and history_a.terms == history_b.terms
+    assert not same_weights(a, c) and history_a.terms != history_c.terms
+
+
+def test_the_seed_is_that_of_the_noise_too():
+    same = X[:1].expand(64, *SHAPE)  # in whatever order
+    a, b = new(), new()
+    fit(a, same, **QUICK, seed=3)
+    fit(b, same, **QUICK, seed=4)
+    assert not same_weights(a, b)
+
+
+def test_bytes_train_as_their_fractions_do():
+    as_bytes = (X * 255).round().to(torch.uint8)
+    a, b = new(), new()
+    fit(a, as_bytes, **QUICK)
+    fit(b, as_bytes.float() / 255, **QUICK)
+    for name, weight in a.state_dict().items():
+        torch.testing.assert_close(weight, b.state_dict()[name], rtol=1e-4, atol=1e-5)
+
+
+def test_an_epoch_has_every_picture_once_and_the_next_another_order():
+    batches = [training._batch(step, 10, 50, seed=0) for step in range(10)]
+    first, second = torch.cat(batches[:5]), torch.cat(batches[5:])
+    assert sorted(first.tolist()) == sorted(second.tolist()) == [*range(50)]
+    assert not torch.equal(first, second)
+    assert torch.equal(training._batch(7, 10, 50, seed=0), batches[7])  # as after a resumption
+    assert not torch.equal(training._batch(7, 10, 50, seed=1), batches[7])
+
+
+def test_fewer_pictures_than_a_batch():
+    assert fit(new(), X[:5], **QUICK | {"batch_size": 64}).step[-1] == 40
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+@pytest.mark.parametrize("kind", [Autoencoder, VAE])
+def test_start_at_mean_draws_the_mean_picture(kind, as_bytes):
+    model = new(kind)
+    training.start_at_mean(model, (X * 255).round().to(torch.uint8) if as_bytes else X)
+    mean = X.mean(0, keepdim=True)
+    with torch.no_grad():
+        draw = getattr(model, "mean", model.decode)
+        torch.testing.assert_close(draw(torch.zeros(1, 2)), mean, atol=0.1, rtol=0)
+        assert (draw(torch.randn(200, 2)) - mean).abs().mean() < 0.05
+        torch.testing.assert_close(model.encoder[0](mean.flatten(1)), torch.zeros(1, 12), atol=2e-3, rtol=0)
+        if kind is VAE:
+            assert torch.equal(model.encode(X)[1], torch.full((len(X), 2), -2.0))
+
+
+def test_training_goes_on_from_where_it_was():
+    model = new()
+    first = fit(model, X, **QUICK | {"steps": 200, "lr": 1e-2})
+    second = fit(model, X, **QUICK)
+    assert second["loss"][0] < first["loss"][0] and second["loss"][0] == pytest.approx(first["loss"][-1], rel=0.2)
+    assert model.trained_steps == 240
+
+
+# Interrupts and checkpoints
+
+
+def test_an_interrupt_keeps_what_was_learned(capsys):
+    model, start = new(), new()
+    history = fit(model, X, **QUICK, loss=stop_at(25))
+    assert history.stopped and history.step == [10, 20] and model.trained_steps == 25
+    assert capsys.readouterr().out == "Stopped at step 25 of 40; the model keeps what it has learned.\n"
+    assert not same_weights(model, start) and not model.training
+    history = fit(new(), X, **QUICK, loss=stop_at(0))
+    assert history.stopped and history.step == [] and repr(history).startswith("<0 steps")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])  # by hand; as a killed process ends
+@pytest.mark.parametrize("kind", [Autoencoder, VAE])
+def test_resumed_training_ends_as_uninterrupted_training_does(tmp_path, kind, error):
+    loss = vae_loss if kind is VAE else autoencoder_loss
+    whole, broken, resumed = new(kind), new(kind), new(kind, seed=9)
+    expected = fit(whole, X, **QUICK)
+    saving = QUICK | {"checkpoint": tmp_path / "run.safetensors", "checkpoint_every": 20}
+    try:
+        fit(broken, X, **saving, loss=stop_at(27, loss, error))
+    except SystemExit:
+        assert error is SystemExit
+    torch.rand(5)
+    history = fit(resumed, X, **saving)
+    assert same_weights(resumed, whole) and resumed.trained_steps == 40
+    assert (history.step, history.terms) == (expected.step, expected.terms)
+    assert not history.stopped
+    again = new(kind, seed=8)  # a finished run is read, not run again
+    assert fit(again, X, **saving, loss=stop_at(0)).terms == expected.terms
+    assert same_weights(again, whole) and again.trained_steps == 40
+    assert os.listdir(tmp_path) == ["run.safetensors"]
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    path = tmp_path / "run.safetensors"
+    fit(new(), X, **QUICK, checkpoint=path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr": 1e-4}, "made with lr=0.003, not 0.0001"),
+        ({"steps": 50}, "made with steps=40, not 50"),
+        ({"seed": 1}, "made with seed=0, not 1"),
+        ({"batch_size": 16}, "made with batch_size=32, not 16"),
+    ],
+)
+def test_checkpoint_of_other_settings(checkpoint, changes, message):
+    with pytest.raises(ValueError, match=message):
+        fit(new(), X, **QUICK | changes, checkpoint=checkpoint)
+
+
+def test_checkpoint_of_other_pictures_or_another_model_or_of_weights(checkpoint, tmp_path):
+    with pytest.raises(ValueError, match="pictures=150, not 149"):
+        fit(new(), X[1:], **QUICK, checkpoint=checkpoint)
+    with pytest.raises(ValueError, match="holds another model: decoder.0.weight is"):
+        fit(new(latent_dim=3), X, **QUICK, checkpoint=checkpoint)
+    save_weights(new(), tmp_path / "weights.safetensors")
+    with pytest.raises(ValueError, match="not a checkpoint of fit: use load_weights"):
+        fit(new(), X, **QUICK, checkpoint=tmp_path / "weights.safetensors")
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b"", lambda b: b"PK\3\4" + b[4:]])
+def test_damaged_checkpoint_leaves_the_model_alone(checkpoint, damage):
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    model = new()
+    with pytest.raises(ValueError, match="not a whole safetensors file.*delete it and train again"):
+        fit(model, X, **QUICK, checkpoint=checkpoint)
+    assert same_weights(model, new())
+
+
+def test_checkpoint_on_a_full_disk(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("vae_utils.data.files.os.replace", full)
+    with pytest.raises(DataError, match="the disk is full"):
+        fit(new(), X, **QUICK, checkpoint=tmp_path / "run.safetensors")
+    assert os.listdir(tmp_path) == []
+
+
+# Weights
+
+
+def test_weights_come_back(tmp_path):
+    model, other = new(), new(seed=1)
+    fit(model, X, **QUICK)
+    save_weights(model, tmp_path / "deep" / "weights.safetensors")
+    load_weights(other, tmp_path / "deep" / "weights.safetensors")
+    assert same_weights(model, other) and other.trained_steps == 40
+    save_weights(new(seed=2), tmp_path / "deep" / "weights.safetensors")  # replaces
+    load_weights(other, tmp_path / "deep" / "weights.safetensors")
+    assert same_weights(other, new(seed=2)) and os.listdir(tmp_path / "deep") == ["weights.safetensors"]
+
+
+@pytest.mark.parametrize("wrong", [new(Autoencoder), new(latent_dim=3)])
+def test_weights_of_another_model(tmp_path, wrong):
+    save_weights(new(), tmp_path / "weights.safetensors")
+    before = copy.deepcopy(wrong)
+    with pytest.raises(ValueError, match=r"holds another model: .* is \(.*\) there and \(.*\) here"):
+        load_weights(wrong, tmp_path / "weights.safetensors")
+    assert same_weights(wrong, before)
+
+
+def test_damaged_weights(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(new(), path)
+    path.write_bytes(path.read_bytes()[:-1])
+    model = new(seed=1)
+    with pytest.raises(ValueError, match="not a whole safetensors file"):
+        load_weights(model, path)
+    assert same_weights(model, new(seed=1))
+
+
+@pytest.mark.parametrize("broken", ["os.replace", "open"])
+def test_weights_on_a_full_disk(tmp_path, monkeypatch, broken):
+    path = tmp_path / "weights.safetensors"
+    save_weights(new(), path)
+    before = path.read_bytes()
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(f"vae_utils.data.files.{broken}", full, raising=False)
+    with pytest.raises(DataError, match="weights.safetensors can't be written.*the disk is full.*free some space"):
+        save_weights(new(seed=1), path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["weights.safetensors"]
+
+
+# Bad input
+
+
+def test_a_loss_that_is_not_a_number_names_the_step_and_the_learning_rate():
+    factors = iter([1.0] * 15 + [torch.nan] * 25)
+
+    def nan_from_15(model, x):
+        return {"loss": vae_loss(model, x)["loss"] * next(factors)}
+
+    with pytest.raises(TrainingDiverged, match=r"became nan by step 20: lower the learning rate \(it is 0.003\)"):
+        fit(new(), X, **QUICK, loss=nan_from_15)
+
+
+@pytest.mark.parametrize(
+    ("x", "changes", "message"),
+    [
+        (X[:, :, :5], {}, r"takes pictures \(n, 1, 6, 6\), but got \(150, 1, 5, 6\)"),
+        (X[0], {}, r"but got \(1, 6, 6\)"),
+        (X[:0], {}, r"but got \(0, 1, 6, 6\)"),
+        (X * 255, {}, r"lie in \[0, 1\], but go from .*; divide"),
+        (X - 0.5, {}, r"lie in \[0, 1\]"),
+        (X * torch.nan, {}, r"lie in \[0, 1\], but go from nan"),
+        (X, {"steps": 0}, "steps is 0; it must be above 0"),
+        (X, {"batch_size": -1}, "batch_size is -1"),
+        (X, {"lr": 0.0}, "lr is 0.0"),
+        (X, {"lr": float("nan")}, "lr is nan"),
+        (X, {"record_every": 0}, "record_every is 0"),
+        (X, {"checkpoint": "run", "checkpoint_every": 15}, "15; it must be a multiple of record_every, 10"),
+        (X, {"checkpoint": "run", "checkpoint_every": 0}, "checkpoint_every is 0"),
+    ],
+)
+def test_fit_rejects(tmp_path, monkeypatch, x, changes, message):
+    monkeypatch.chdir(tmp_path)
+    model = new()
+    with pytest.raises(ValueError, match=message):
+        fit(model, x, **QUICK | changes)
+    assert same_weights(model, new()) and os.listdir(tmp_path) == []
+
+
+def test_a_bar_is_shown_unless_it_is_not_wanted(monkeypatch, capsys):
+    quiet = QUICK | {"progress": None, "steps": 2}
+    monkeypatch.setenv("VAE_PROGRESS", "0")
+    fit(new(), X, **quiet)
+    assert capsys.readouterr().err == ""
+    monkeypatch.delenv("VAE_PROGRESS")
+    fit(new(), X, **quiet)
+    assert "/2" in capsys.readouterr().err
