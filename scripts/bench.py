@@ -2,8 +2,6 @@
 
 The usual way: a DataLoader that takes pictures one by one, batches of 128, Adam with a learning rate of 1e-3,
 cross-entropy of probabilities or squared error, and weights as they are made. The two take turns.
-
-bench.py [--epochs 3] [--repeats 3] [--dataset NAME]
 """
 
 import argparse
@@ -39,7 +37,7 @@ def seconds(task: Callable[..., object], *arguments: object) -> float:
 def import_seconds(module: str) -> float:
     """Seconds to import a module in a new Python, which has nothing loaded yet."""
     code = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    return float(subprocess.check_output([sys.executable, "-c", code]))
 
 
 def build(kind: str, dataset: data.Dataset, seed: int) -> nn.Module:
@@ -65,7 +63,7 @@ def usual_loss(model: nn.Module, x: Tensor) -> Tensor:
 def train_as_usual(model: nn.Module, x_train: Tensor, epochs: int) -> None:
     """Train the model in place, in the usual way, at torch's default precision."""
     torch.set_float32_matmul_precision("highest")
-    device, total = best_device(), 0.0
+    device = best_device()
     model.to(device).train()
     loader = DataLoader(TensorDataset(x_train), batch_size=BATCH, shuffle=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -75,32 +73,28 @@ def train_as_usual(model: nn.Module, x_train: Tensor, epochs: int) -> None:
             loss = usual_loss(model, x.to(device))
             loss.backward()
             optimizer.step()
-            total += loss.item()
+            loss.item()  # for a progress line, as usual
 
 
 def train_by_fit(model: nn.Module, x_train: Tensor, epochs: float, seed: int, batch_size: int = 64) -> None:
     """Train the model in place by `fit`, at the precision that vae_utils.setup() sets in every notebook."""
     torch.set_float32_matmul_precision("medium")
-    steps = max(1, round(epochs * len(x_train) / batch_size))
+    steps = math.ceil(epochs * len(x_train) / batch_size)
     fit(model, x_train, steps=steps, batch_size=batch_size, seed=seed, progress=False)
 
 
 @torch.no_grad()
 def test_loss(model: nn.Module, x_test: Tensor) -> float:
     """Negative ELBO or squared error of a test picture, on average, with the same noise for every model."""
-    torch.set_float32_matmul_precision("highest")
     torch.manual_seed(0)
     loss = vae_loss if isinstance(model, VAE) else autoencoder_loss
     return loss(model.eval(), x_test.to(best_device()))["loss"].mean().item()
 
 
 def shortest_fit(kind: str, dataset: data.Dataset, level: float, most: int, seed: int) -> tuple[float, float]:
-    """(epochs, seconds) of the shortest fit, in quarters of an epoch, whose test loss is `level` or lower.
-
-    Each length is a run of its own, as the learning rate falls to zero over it. (inf, inf): `most` epochs are too few.
-    """
+    """(epochs, seconds) of the shortest fit, in quarters of an epoch, that reaches `level`; inf: `most` are too few."""
     for quarters in range(1, 4 * most + 1):
-        model = build(kind, dataset, seed)
+        model = build(kind, dataset, seed)  # a run of its own, as the learning rate falls to zero over its length
         spent = seconds(train_by_fit, model, dataset.train.x, quarters / 4, seed)
         if test_loss(model, dataset.test.x) <= level:
             return quarters / 4, spent
@@ -108,8 +102,8 @@ def shortest_fit(kind: str, dataset: data.Dataset, level: float, most: int, seed
 
 
 def compare(kind: str, dataset: data.Dataset, epochs: int, repeats: int) -> None:
-    """Train one kind of model both ways, in turn, and print the table."""
-    x, levels, per_epoch, until_epochs, until_seconds = dataset.train.x, [], [], [], []
+    """Train one kind of model both ways, in turn, and print medians of both and of usual / fit, with its extremes."""
+    x, runs, levels = dataset.train.x, [], []
     train_as_usual(build(kind, dataset, 0), x[:BATCH], 1)  # what only the first steps cost is not counted
     train_by_fit(build(kind, dataset, 0), x[:BATCH], 1, 0)
     for seed in range(repeats):
@@ -118,22 +112,15 @@ def compare(kind: str, dataset: data.Dataset, epochs: int, repeats: int) -> None
         fitted = seconds(train_by_fit, other, x, epochs, seed, BATCH)
         levels.append(test_loss(model, dataset.test.x))
         fewest, shortest = shortest_fit(kind, dataset, levels[-1], epochs, seed)
-        per_epoch.append((usual / epochs, fitted / epochs))
-        until_epochs.append((epochs, fewest))
-        until_seconds.append((usual, shortest))
-    print(f"\n{f'{kind} on {dataset.name}':42}    usual      fit  usual / fit")
-    print_row(f"seconds per epoch, batches of {BATCH}", per_epoch)
-    print_row(f"epochs to a test loss of {median(levels):.1f}", until_epochs)
-    print_row("seconds to that test loss", until_seconds)
-
-
-def print_row(name: str, pairs: list[tuple[float, float]]) -> None:
-    """Print the medians of (usual, fit) and of their ratios, with the lowest and highest ratio; inf is never."""
-    usual, fitted = (median(column) for column in zip(*pairs, strict=True))
-    ratios = [a / b for a, b in pairs]
-    shown = f"{fitted:.2f}" if math.isfinite(fitted) else "never"
-    spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-    print(f"  {name:40} {usual:8.2f} {shown:>8}  {spread}", flush=True)
+        runs.append(((usual / epochs, fitted / epochs), (epochs, fewest), (usual, shortest)))
+    names = f"seconds per epoch, batches of {BATCH}", f"epochs to a test loss of {median(levels):.1f}", "seconds to it"
+    print(f"\n{f'{kind} on {dataset.name}':40}    usual      fit  usual / fit")
+    for name, pairs in zip(names, zip(*runs, strict=True), strict=True):
+        a, b = (median(column) for column in zip(*pairs, strict=True))
+        ratios = [usual / fitted for usual, fitted in pairs]
+        shown = f"{b:.2f}" if math.isfinite(b) else "never"
+        spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"  {name:38} {a:8.2f} {shown:>8}  {spread}", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -148,7 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {best_device()}, torch {torch.__version__}.")
     print("Seconds drift with the machine and whatever else it does; ratios matter. Medians (lowest to highest).\n")
     for module in IMPORTS:
-        print(f"  import {module:33} {import_seconds(module):8.2f} s", flush=True)
+        print(f"  import {module:31} {import_seconds(module):8.2f} s", flush=True)
     try:
         dataset = data.load(asked.dataset or "mnist")
     except data.DataError as error:
