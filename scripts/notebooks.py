@@ -172,6 +172,7 @@ def execute(
     )
     # A backend chosen for scripts would turn the notebook's figures off.
     environment = {k: v for k, v in os.environ.items() if k not in (*COURSE_VARIABLES, "MPLBACKEND")}
+    environment["VAE_PROGRESS"] = "0"  # a progress bar is of no use in a stored notebook
     error = None
     started = time.perf_counter()
     try:

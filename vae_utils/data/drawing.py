@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float32]
 Color = tuple[float, float, float]
 
-# name: (lowest, highest, what a picture has when you don't say), in the order of the columns of factors.csv
+# name: (lowest, highest, what a picture has when you don't say), in the order of the columns of the tables
 FACTORS: dict[str, tuple[float, float, float]] = {
     "species": (0.0, 1.0, 0.0),  # 0 a cat, 1 a dog, anything between is half of each
     "warmth": (0.0, 1.0, 0.8),  # coat: 0 grey, 1 ginger
