@@ -7,13 +7,15 @@ TORCH ?= $(shell cat .venv/.torch 2>/dev/null)
 NOTEBOOKS ?=
 SEEDS ?= 1 2 3
 DATASET ?=
+# Which records to make, by name; none named: all.
+WHAT ?=
 # What else to hand to the program that the target starts.
 ARGS ?=
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
 
-.PHONY: help install lab test run notebooks claims bench lint format lock clean
+.PHONY: help install lab test run notebooks claims reproduce bench lint format lock clean
 
 help: ## list these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +44,9 @@ notebooks: $(STAMP) ## run the notebooks and store their new outputs in place
 
 claims: $(STAMP) ## count in how many seeds each claim holds (SEEDS="1 2 3" DATASET=mnist)
 	@$(PY) scripts/notebooks.py claims $(NOTEBOOKS) --seeds $(SEEDS) $(if $(DATASET),--dataset $(DATASET))
+
+reproduce: $(STAMP) ## make the records in data/records anew (WHAT="beta"; none: all)
+	@$(PY) scripts/reproduce.py $(WHAT)
 
 bench: $(STAMP) ## time imports, data and training on this machine
 	@$(PY) scripts/bench.py $(ARGS)

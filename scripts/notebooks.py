@@ -124,7 +124,7 @@ def select(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
 
     Raises UnknownNotebookError for a name that fits none.
     """
-    notebooks = sorted(folder.glob("*.ipynb"))
+    notebooks = sorted(folder.glob("[0-9]*.ipynb"))
     for name in names:
         if not any(path.name.startswith(name) for path in notebooks):
             known = ", ".join(path.stem for path in notebooks) or "none yet"

@@ -543,7 +543,7 @@ def pets(tmp_path):
 def test_folder(pets, monkeypatch):
     loaded = data.load("folder", root=pets, size=16)
     assert loaded.label_names == ("cat", "dog") and loaded.shape == (3, 16, 16)
-    assert (loaded.likelihood, loaded.sigma) == ("gaussian", 0.2)
+    assert (loaded.likelihood, loaded.sigma) == ("gaussian", 0.3)
     assert loaded.train.y.bincount().tolist() == [8, 1] and loaded.test.y.bincount().tolist() == [2, 1]
     assert loaded.test.y[list(loaded.followed)].tolist() == [0, 1]
     assert loaded.followed_names == ("cat", "dog")

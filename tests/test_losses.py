@@ -80,6 +80,19 @@ def test_gaussian_nll_is_torchs_density_for_one_sigma_and_for_many():
         torch.testing.assert_close(gaussian_nll(mean, x, sigma), -Normal(mean, sigma).log_prob(x).sum((1, 2, 3)))
 
 
+def test_gaussian_nll_keeps_the_type_of_the_pictures_and_lets_sigma_learn():
+    mean, x = normal(4, 2, 3, 3), normal(4, 2, 3, 3, seed=1)
+    for sigma in (0.2, torch.tensor(0.2), torch.tensor(0.2, dtype=F64)):
+        assert gaussian_nll(mean.float(), x.float(), sigma).dtype == torch.float32
+        assert gaussian_nll(mean, x, sigma).dtype == F64
+    number = gaussian_nll(mean, x, 0.2)  # not rounded to 32 bits on its way
+    torch.testing.assert_close(number, -Normal(mean, 0.2).log_prob(x).sum((1, 2, 3)), rtol=1e-13, atol=0)
+    sigma = torch.tensor(0.7, dtype=F64, requires_grad=True)
+    gaussian_nll(mean, x, sigma).sum().backward()
+    slope = (1 / 0.7 - (x - mean).square() / 0.7**3).sum()  # derivative of log sigma + e^2 / (2 sigma^2)
+    assert sigma.grad.item() == pytest.approx(slope.item(), rel=1e-10)
+
+
 def test_gaussian_nll_may_be_negative_as_a_density_may_exceed_one():
     x = torch.full((1, 3, 4, 4), 0.5)
     assert gaussian_nll(x, x, 0.2).item() == pytest.approx(48 * math.log(0.2 * math.sqrt(2 * math.pi)), rel=1e-6)
@@ -140,7 +153,9 @@ def test_shapes_that_would_broadcast_are_refused(name):
         getattr(losses, name)(torch.zeros(5, 3), torch.zeros(5, 1), *more)
 
 
-@pytest.mark.parametrize("sigma", [0, -0.2, math.nan])
+@pytest.mark.parametrize(
+    "sigma", [0, -0.2, math.nan, torch.tensor(0.0), torch.tensor([0.2, -0.1, 0.3]), torch.tensor([0.2, math.nan, 1.0])]
+)
 def test_sigma_must_be_above_zero(sigma):
     with pytest.raises(ValueError, match="sigma must be above 0"):
         gaussian_nll(torch.zeros(1, 3), torch.zeros(1, 3), sigma)

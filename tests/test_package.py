@@ -17,6 +17,7 @@ import torch
 
 import vae_utils
 from vae_utils import ClaimFailed, claim, plots, setup
+from vae_utils.runtime import best_device
 
 HEAVY = ("torch", "numpy", "matplotlib", "torchvision", "sklearn", "matplotlib.pyplot")
 
@@ -76,6 +77,7 @@ def test_arrows_point_one_way(root):
         "losses": set(),
         "models": set(),
         "plots": set(),
+        "records": {"data.files"},
         "runtime": {"plots"},
         "training": {"losses", "runtime", "data.files"},
         "evaluation": {"losses"},
@@ -154,6 +156,35 @@ def test_setup_refuses_a_seed_and_changes_nothing(state, seed):
     with pytest.raises(ValueError, match=f"seed is {seed}; it must be a whole number from 0 to 4294967295"):
         setup(seed)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("named", "cuda", "mps", "expected"),
+    [
+        (None, False, False, "cpu"),
+        (None, False, True, "mps"),
+        (None, True, True, "cuda"),
+        ("", True, False, "cuda"),
+        ("cpu", True, True, "cpu"),
+        ("mps", True, True, "mps"),
+    ],
+)
+def test_best_device_is_the_fastest_or_the_named_one(monkeypatch, named, cuda, mps, expected):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: mps)
+    monkeypatch.delenv("VAE_DEVICE", raising=False)
+    if named is not None:
+        monkeypatch.setenv("VAE_DEVICE", named)
+    assert best_device() == torch.device(expected)
+
+
+@pytest.mark.parametrize("named", ["cuda", "gpu"])
+def test_a_device_that_is_not_here(monkeypatch, named):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    monkeypatch.setenv("VAE_DEVICE", named)
+    with pytest.raises(ValueError, match=f"VAE_DEVICE is '{named}', but what PyTorch finds here is mps, cpu: unset it"):
+        best_device()
 
 
 def test_version_is_that_of_the_package(root):

@@ -36,6 +36,7 @@ COMMANDS = (
     "lint",
     "lock",
     "notebooks",
+    "reproduce",
     "run",
     "test",
 )
@@ -159,6 +160,8 @@ def test_what_is_called_exists(root: Path) -> None:
 def test_make_passes_choices_on(root: Path) -> None:
     claims = make(root, "-n", "claims", "NOTEBOOKS=01 03", "SEEDS=4 5", "DATASET=mnist").stdout
     assert claims.rstrip().endswith("scripts/notebooks.py claims 01 03 --seeds 4 5 --dataset mnist")
+    reproduce = make(root, "-n", "reproduce", "WHAT=beta estimators").stdout
+    assert reproduce.rstrip().endswith("scripts/reproduce.py beta estimators")
     assert make(root, "-n", "lab", "ARGS=--port=9999").stdout.rstrip().endswith("scripts/lab.py --port=9999")
 
 
@@ -356,12 +359,13 @@ from pathlib import Path
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
 import vae_utils
-from vae_utils import data
+from vae_utils import data, records
 
 assert Path(vae_utils.__file__).is_relative_to(sys.argv[1]), vae_utils.__file__
 pictures = data.load("cats_dogs")
 assert len(pictures.train) > len(pictures.test) > 0 and pictures.shape[0] == 3
 assert any("cats_dogs" in path for path in opened), "nothing was read"
+assert records.names() and all(records.load(name)["runs"] for name in records.names())
 print(*(path for path in opened if path.startswith(sys.argv[2])), sep="\\n")
 """
 
@@ -377,14 +381,15 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_wheel_holds_the_package_and_its_pictures_only(wheel: Path, root: Path) -> None:
+def test_wheel_holds_the_package_its_pictures_and_its_records_only(wheel: Path, root: Path) -> None:
     build = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
-    ((source, target),) = build["targets"]["wheel"]["force-include"].items()
+    included = build["targets"]["wheel"]["force-include"]
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"vae_utils"}
-    pictures = {f"{target}/{path.name}" for path in (root / source).iterdir()}
-    assert pictures and pictures <= set(names)
+    for source, target in included.items():
+        ours = {f"{target}/{path.name}" for path in (root / source).iterdir()}
+        assert ours and ours <= set(names)
     assert any(name.endswith("/LICENSE") for name in names)
 
 

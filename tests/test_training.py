@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import functools
 import os
 
 import pytest
@@ -33,6 +34,7 @@ def stop_at(step, loss=vae_loss, error=KeyboardInterrupt):
     """A loss that works for `step` steps, and then raises the error."""
     calls = 0
 
+    @functools.wraps(loss)  # a checkpoint knows a loss by its name
     def stopping(model, x):
         nonlocal calls
         if calls == step:
@@ -68,6 +70,11 @@ def test_vae_loss_weighs_the_kl_with_beta():
     torch.testing.assert_close(one["loss"], one["nll"] + one["kl"])
     torch.testing.assert_close(four["loss"], four["nll"] + 4 * four["kl"])
     assert one["loss"].shape == (len(X),)
+
+
+def test_vae_loss_refuses_a_negative_beta():
+    with pytest.raises(ValueError, match="beta must be 0 or more, not -0.5"):
+        vae_loss(new(), X, beta=-0.5)
 
 
 def test_same_seed_same_numbers_and_the_global_random_state_stays():
@@ -164,7 +171,7 @@ def test_resumed_training_ends_as_uninterrupted_training_does(tmp_path, kind, er
     assert (history.step, history.terms) == (expected.step, expected.terms)
     assert not history.stopped
     again = new(kind, seed=8)  # a finished run is read, not run again
-    assert fit(again, X, **saving, loss=stop_at(0)).terms == expected.terms
+    assert fit(again, X, **saving, loss=stop_at(0, loss)).terms == expected.terms
     assert same_weights(again, whole) and again.trained_steps == 40
     assert os.listdir(tmp_path) == ["run.safetensors"]
 
@@ -188,6 +195,66 @@ def checkpoint(tmp_path):
 def test_checkpoint_of_other_settings(checkpoint, changes, message):
     with pytest.raises(ValueError, match=message):
         fit(new(), X, **QUICK | changes, checkpoint=checkpoint)
+
+
+def my_loss(model, x, weight=1.0):
+    return vae_loss(model, x, beta=weight)
+
+
+class MyLoss:
+    def __call__(self, model, x):
+        return vae_loss(model, x)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [
+        (None, "vae_utils.training.vae_loss"),
+        (my_loss, f"{__name__}.my_loss"),
+        (functools.partial(vae_loss, beta=4.0), "vae_utils.training.vae_loss(beta=4.0)"),
+        (functools.partial(vae_loss, beta=2), "vae_utils.training.vae_loss(beta=2)"),
+        (functools.partial(my_loss, weight=torch.ones(1)), f"{__name__}.my_loss(weight=Tensor)"),
+        (MyLoss(), f"{__name__}.MyLoss"),
+    ],
+)
+def test_checkpoint_of_another_loss(tmp_path, loss, name):
+    path = tmp_path / "run.safetensors"
+    fit(new(), X, **QUICK, checkpoint=path, loss=loss)
+    assert fit(new(), X, **QUICK, checkpoint=path, loss=loss).step[-1] == 40  # the same is no other
+    with pytest.raises(ValueError) as error:
+        fit(new(), X, **QUICK, checkpoint=path, loss=autoencoder_loss)
+    assert f"made with loss={name}, not vae_utils.training.autoencoder_loss: use the same settings" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [("likelihood", "bernoulli", "likelihood=gaussian, not bernoulli"), ("sigma", 0.4, "sigma=0.2, not 0.4")],
+)
+def test_checkpoint_of_another_likelihood(tmp_path, name, value, message):
+    model = new()
+    model.sigma = 0.2
+    fit(model, X, **QUICK, checkpoint=tmp_path / "run.safetensors")
+    setattr(model, name, value)
+    with pytest.raises(ValueError, match=f"made with {message}: use the same settings"):
+        fit(model, X, **QUICK, checkpoint=tmp_path / "run.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_random_numbers_of_a_gpu_are_kept_and_set(monkeypatch, kind):
+    state, seen = {"now": torch.tensor([1], dtype=torch.uint8)}, []
+    monkeypatch.setattr(f"torch.{kind}.get_rng_state", lambda *device: state["now"].clone())
+    monkeypatch.setattr(f"torch.{kind}.set_rng_state", lambda value, *device: state.update(now=value))
+    monkeypatch.setattr("torch.manual_seed", lambda seed: seen.append(seed))
+    device = torch.device(kind)
+    with training._own_random_numbers(5, device):
+        state["now"] = torch.tensor([2], dtype=torch.uint8)
+        during = training._random_state(device)
+    assert seen == [5] and during.keys() == {"cpu", kind}
+    assert state["now"].item() == 1, "as it was before"
+    training._set_random_state(during, device)
+    assert state["now"].item() == 2
+    training._set_random_state({"cpu": torch.get_rng_state()}, device)  # kept on a CPU: what is here stays
+    assert state["now"].item() == 2
 
 
 def test_checkpoint_of_other_pictures_or_another_model_or_of_weights(checkpoint, tmp_path):

@@ -6,6 +6,7 @@ Sums, not means: the bound on log p(x) is a sum over pixels and over latents. Av
 import math
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -45,16 +46,13 @@ def gaussian_nll(mean: Tensor, x: Tensor, sigma: float | Tensor) -> Tensor:
     """-log p(x|z) of independent Gaussian pixels with standard deviation `sigma`. mean, x: (batch, ...).
 
     A density, not a probability: it may be negative where sigma is small. sigma: a number, or a tensor that
-    broadcasts to x, above 0.
+    broadcasts to x, all above 0 (ValueError otherwise).
     """
     _same_shape(mean=mean, x=x)
-    if isinstance(sigma, Tensor):
-        log_sigma = sigma.log()
-    elif sigma > 0:
-        log_sigma = math.log(sigma)
-    else:
-        raise ValueError(f"sigma must be above 0, not {sigma}")
-    nll = 0.5 * ((x - mean) / sigma).square() + log_sigma + 0.5 * math.log(2 * math.pi)
+    sigma = torch.as_tensor(sigma, dtype=mean.dtype)  # a number stays on the CPU, where looking at it costs nothing
+    if not (sigma > 0).all():
+        raise ValueError(f"sigma must be above 0, not {sigma.min().item():g}")
+    nll = 0.5 * ((x - mean) / sigma).square() + sigma.log() + 0.5 * math.log(2 * math.pi)
     return nll.flatten(1).sum(1)
 
 

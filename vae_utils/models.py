@@ -65,32 +65,28 @@ class VAE(nn.Module):
         latent_dim: int,
         hidden: tuple[int, ...] = (256, 64),
         likelihood: Literal["gaussian", "bernoulli"] = "gaussian",
-        sigma: float | None = 0.2,
+        sigma: float | None = 0.3,
     ):
         super().__init__()
         if likelihood not in ("gaussian", "bernoulli"):
             raise ValueError(f"likelihood must be 'gaussian' or 'bernoulli', not {likelihood!r}")
         if likelihood == "gaussian" and not (sigma is not None and sigma > 0):
             raise ValueError(f"a Gaussian likelihood needs a sigma above 0, not {sigma!r}")
-        self.shape, self.latent_dim = tuple(shape), latent_dim
-        self.likelihood, self.sigma = likelihood, sigma
+        self.shape, self.latent_dim, self.likelihood, self.sigma = tuple(shape), latent_dim, likelihood, sigma
         self.encoder = mlp(prod(shape), *hidden[::-1], 2 * latent_dim)
         self.decoder = mlp(latent_dim, *hidden, prod(shape))
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """mu and logvar = log sigma^2 of q(z|x), each (batch, latent_dim)."""
-        mu, logvar = self.encoder(x.flatten(1)).chunk(2, dim=1)
-        return mu, logvar
+        return self.encoder(x.flatten(1)).chunk(2, dim=1)
 
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
         """One draw z = mu + sigma * epsilon for each row, epsilon ~ N(0, I)."""
-        epsilon = torch.randn_like(mu)
-        return mu + (0.5 * logvar).exp() * epsilon
+        return mu + (0.5 * logvar).exp() * torch.randn_like(mu)  # mu + sigma * epsilon
 
     def decode(self, z: Tensor) -> Tensor:
         """Parameters of p(x|z), (batch, C, H, W): logits for a Bernoulli, means in [0, 1] for a Gaussian."""
-        out = self.decoder(z).unflatten(1, self.shape)
-        return out if self.likelihood == "bernoulli" else out.sigmoid()
+        return self.decoder(z).unflatten(1, self.shape) if self.likelihood == "bernoulli" else self.mean(z)
 
     def mean(self, z: Tensor) -> Tensor:
         """The mean picture of p(x|z), (batch, C, H, W) in [0, 1]."""
@@ -98,8 +94,7 @@ class VAE(nn.Module):
 
     def sample(self, n: int) -> Tensor:
         """n new pictures, (n, C, H, W) in [0, 1]: the means that n codes from the prior decode to."""
-        weight = next(self.parameters())
-        return self.mean(torch.randn(n, self.latent_dim, device=weight.device, dtype=weight.dtype))
+        return self.mean(torch.randn(n, self.latent_dim, device=self.decoder[0].weight.device))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mu, logvar = self.encode(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,14 +10,20 @@ if TYPE_CHECKING:
 
 
 def best_device() -> torch.device:
-    """A CUDA GPU where there is one, else Apple's (MPS), else the CPU."""
+    """A CUDA GPU where there is one, else Apple's (MPS), else the CPU; or what the variable VAE_DEVICE names.
+
+    Raises ValueError where VAE_DEVICE names another kind, or one that is not here.
+    """
     import torch
 
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    named = os.environ.get("VAE_DEVICE")
+    if named and not here.get(named):
+        kinds = ", ".join(kind for kind, available in here.items() if available)
+        raise ValueError(
+            f"VAE_DEVICE is {named!r}, but what PyTorch finds here is {kinds}: unset it or name one of these."
+        )
+    return torch.device(named or next(kind for kind, available in here.items() if available))
 
 
 def setup(seed: int = 0) -> torch.device:

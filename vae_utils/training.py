@@ -7,8 +7,10 @@ then a learning rate that falls to zero, and a start at the mean picture, so tha
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -48,7 +50,12 @@ def autoencoder_loss(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
 
 
 def vae_loss(model: nn.Module, x: Tensor, beta: float = 1.0) -> dict[str, Tensor]:
-    """{"loss": nll + beta * KL, "nll", "kl"}, each (batch,) in nats; with beta = 1 the loss is the negative ELBO."""
+    """{"loss": nll + beta * KL, "nll", "kl"}, each (batch,) in nats; with beta = 1 the loss is the negative ELBO.
+
+    Raises ValueError for a negative beta.
+    """
+    if beta < 0:
+        raise ValueError(f"beta must be 0 or more, not {beta}")
     parameters, mu, logvar = model(x)
     nll = reconstruction_nll(model, parameters, x)
     kl = gaussian_kl(mu, logvar)
@@ -72,7 +79,8 @@ def start_at_mean(model: nn.Module, x_train: Tensor) -> None:
     """
     scale = 255 if x_train.dtype == torch.uint8 else 1
     first, last, head = model.encoder[0], model.decoder[-1], model.encoder[-1]
-    mean = (x_train.sum(0, dtype=torch.float64) / (scale * len(x_train))).flatten().to(last.bias)
+    total = sum(part.sum(0, dtype=torch.float64) for part in x_train.split(1000))  # in parts, to save memory
+    mean = (total / (scale * len(x_train))).flatten().to(last.bias)
     last.bias.copy_(mean.clamp(0.01, 0.99).logit())
     last.weight.mul_(0.3)
     first.bias.copy_(-(first.weight @ mean))
@@ -105,7 +113,8 @@ def fit(
     seed: of the batches and the noise; the global random state stays as it was.
     progress: show a bar; None does unless the environment variable VAE_PROGRESS is 0.
     checkpoint: a file to save to every `checkpoint_every` steps (a multiple of `record_every`) and at the end; where
-        it exists, training goes on from it, to the same numbers as without a break.
+        it exists, training goes on from it, to the same numbers as without a break. It must have been made with the
+        same settings, pictures, likelihood and loss (by its name; what else a function of yours does is not seen).
 
     Raises ValueError for pictures of a wrong shape or range or settings out of range, and TrainingDiverged, with
     the step, where the loss is no longer finite.
@@ -124,6 +133,7 @@ def fit(
         progress = os.environ.get("VAE_PROGRESS") != "0"
     batch_size = min(batch_size, len(x_train))
     settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "pictures": len(x_train)}
+    settings |= _objective(model, loss)
     resumes = checkpoint is not None and Path(checkpoint).exists()
     trained = 0 if resumes else _trained(model)
     if not resumes and trained == 0 and isinstance(getattr(model, "decoder", None), nn.Sequential):
@@ -134,9 +144,7 @@ def fit(
     optimizer = torch.optim.Adam(model.parameters(), lr, betas=(0.9, 0.98), fused=True)
     history, sums, counted = History(), {}, 0
     started, done = time.perf_counter(), 0
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed)
+    with _own_random_numbers(seed, device):
         if resumes:
             history = _resume(Path(checkpoint), model, optimizer, settings, device)
             done = history.step[-1]
@@ -181,6 +189,55 @@ def fit(
     model.trained_steps = trained + done
     model.eval()
     return history
+
+
+def _objective(model: nn.Module, loss: Loss) -> dict[str, str | float | None]:
+    """What tells one thing to minimize from another, as far as names and numbers do."""
+    found = {"loss": _name(loss)}
+    for name in ("likelihood", "sigma"):
+        value = getattr(model, name, None)
+        found[name] = value if isinstance(value, str | int | float | None) else type(value).__name__
+    return found
+
+
+def _name(loss: Loss) -> str:
+    """A function's name with its module's; of a functools.partial, with what it fills in."""
+    if isinstance(loss, partial):
+        given = [*((None, value) for value in loss.args), *loss.keywords.items()]
+        plain = [(key, repr(v) if isinstance(v, str | int | float | None) else type(v).__name__) for key, v in given]
+        return f"{_name(loss.func)}({', '.join(f'{key}={text}' if key else text for key, text in plain)})"
+    named = loss if hasattr(loss, "__qualname__") else type(loss)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+@contextmanager
+def _own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers start anew from the seed, and afterwards go on as if none had been drawn."""
+    before = _random_state(device)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        _set_random_state(before, device)
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor]:
+    """Kind of device -> state of its random numbers, for the CPU and the device."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def _set_random_state(states: dict[str, Tensor], device: torch.device) -> None:
+    """Set what `_random_state` returned, here or on another kind of device, as far as it fits."""
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)
+    elif device.type == "mps" and "mps" in states:
+        torch.mps.set_rng_state(states["mps"])
 
 
 def _is_finite(value: float) -> bool:
@@ -271,9 +328,7 @@ def _save_checkpoint(
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    tensors["random.cpu"] = torch.get_rng_state()
-    if device.type == "cuda":
-        tensors["random.cuda"] = torch.cuda.get_rng_state(device)
+    tensors |= {f"random.{kind}": state for kind, state in _random_state(device).items()}
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     metadata = {"settings": json.dumps(settings), "history": json.dumps(asdict(history))}
     write_atomically(path, lambda file: file.write(save(tensors, metadata)))
@@ -287,9 +342,10 @@ def _resume(
         raise ValueError(f"{path} holds weights, not a checkpoint of fit: use load_weights, or name another file.")
     before = json.loads(metadata["settings"])
     for name, value in settings.items():
-        if before[name] != value:
+        if before.get(name) != value:
             raise ValueError(
-                f"{path} was made with {name}={before[name]}, not {value}: use the same settings, or name another file."
+                f"{path} was made with {name}={before.get(name)}, not {value}: "
+                "use the same settings, or name another file."
             )
     model_part = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     _fill(model, model_part, path)
@@ -299,7 +355,6 @@ def _resume(
             _, i, key = name.split(".", 2)
             state.setdefault(int(i), {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    torch.set_rng_state(tensors["random.cpu"])
-    if device.type == "cuda" and "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"], device)
+    states = {k.removeprefix("random."): v for k, v in tensors.items() if k.startswith("random.")}
+    _set_random_state(states, device)
     return History(**json.loads(metadata["history"]))

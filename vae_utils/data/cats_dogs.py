@@ -63,7 +63,7 @@ def folder(root: str | Path | None = None) -> Path:
 def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32) -> Dataset:
     """8,000 pictures to train and 2,000 to test: shape (3, 32, 32), labels cat and dog, factors known.
 
-    p(x|z) is Gaussian with sigma 0.2 (pixels reach from 0 to 1). Raises DataError where a file is missing or damaged.
+    p(x|z) is Gaussian with sigma 0.3 (pixels reach from 0 to 1). Raises DataError where a file is missing or damaged.
     """
     where = folder(root)
     for name, checksum in CHECKSUMS.items():
@@ -75,7 +75,7 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32) -> 
         label_names=("cat", "dog"),
         shape=(3, SIDE, SIDE),
         likelihood="gaussian",
-        sigma=0.2,
+        sigma=0.3,
         followed=(0, 1),
         followed_names=("cat", "dog"),
     )

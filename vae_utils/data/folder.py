@@ -48,7 +48,7 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, siz
         label_names=names,
         shape=(3, size, size),
         likelihood="gaussian",
-        sigma=0.2,
+        sigma=0.3,
         followed=(0, int(last)),
         followed_names=(names[0], names[-1]),
     )

@@ -1,0 +1,78 @@
+"""How far do pictures go into the code? VAEs on small pictures, one for each weight beta of the KL, over seeds.
+
+Pictures are shrunk to half their side by averaging squares of 2 x 2 pixels. Averaging four pixels halves independent
+noise, so a Gaussian p(x|z) has half the data set's sigma. Every beta starts at the same weights and sees the same
+batches.
+"""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+
+from vae_utils import data, evaluation
+from vae_utils.losses import gaussian_kl, squared_error
+from vae_utils.models import VAE
+from vae_utils.training import fit, reconstruction_nll, vae_loss
+
+SETTINGS = {
+    "datasets": ["cats_dogs", "mnist"],
+    "seeds": [0, 1, 2, 3, 4],
+    "betas": [0.0625, 0.25, 1, 4, 16, 64, 256, 1024],
+    "latent_dim": 8,
+    "hidden": [128, 64],
+    "steps": 1000,
+    "batch_size": 64,
+    "lr": 5e-3,
+    "pictures": 8000,
+    "test_pictures": 2000,
+    "judge_steps": 500,
+}
+SMALL = {"betas": [0.25, 64], "steps": 30, "pictures": 500, "test_pictures": 200, "judge_steps": 30}
+
+
+def run(dataset: str, seed: int, settings: dict) -> dict:
+    """Figures on test pictures, one entry for each beta; nats are averages over pictures.
+
+    "floor": the least that -log p(x|z) can be, at a perfect reconstruction. "distortion": -log p(x|z) above it, one
+    draw of z for each picture. "rate": KL(q(z|x) || N(0, I)); "rate_of_latent": its part of each number of the code,
+    largest first. "squared_error": of the pictures decoded from the means of q. "wrong": share of these that a judge
+    reads as another kind. "frechet": distance of as many samples to the test pictures, in the judge's features.
+    """
+    pictures = data.load(dataset)
+    x_train = F.avg_pool2d(pictures.train.x[: settings["pictures"]], 2)
+    x_test = F.avg_pool2d(pictures.test.x[: settings["test_pictures"]], 2)
+    y_train, y_test = pictures.train.y[: len(x_train)], pictures.test.y[: len(x_test)]
+    judge = evaluation.train_judge(x_train, y_train, len(pictures.label_names), settings["judge_steps"], seed)
+    features = judge.look(x_test)
+    sigma = pictures.sigma / 2 if pictures.likelihood == "gaussian" else None
+    figures = {"judge_wrong": (judge.classify(x_test) != y_test).float().mean().item()}
+    for beta in settings["betas"]:
+        torch.manual_seed(seed)
+        model = VAE(tuple(x_train.shape[1:]), settings["latent_dim"], settings["hidden"], pictures.likelihood, sigma)
+        arguments = {name: settings[name] for name in ("steps", "batch_size", "lr")}
+        fit(model, x_train, loss=partial(vae_loss, beta=beta), seed=seed, **arguments)
+        for name, value in measure(model.cpu(), x_test, y_test, judge, features).items():
+            figures.setdefault(name, []).append(value)
+    return figures
+
+
+@torch.no_grad()
+def measure(
+    model: VAE, x: torch.Tensor, y: torch.Tensor, judge: evaluation.Judge, features: torch.Tensor
+) -> dict[str, float | list[float]]:
+    """The figures of one trained model on pictures x (n, C, H, W) with labels y (n,) and their features (n, 32)."""
+    parameters, mu, logvar = model(x)
+    perfect = x.logit() if model.likelihood == "bernoulli" else x
+    floor = reconstruction_nll(model, perfect.nan_to_num(), x).mean().item()
+    by_latent = [gaussian_kl(mu[:, [i]], logvar[:, [i]]).mean().item() for i in range(model.latent_dim)]
+    back = evaluation.decode(model, mu)
+    return {
+        "floor": floor,
+        "distortion": reconstruction_nll(model, parameters, x).mean().item() - floor,
+        "rate": sum(by_latent),
+        "rate_of_latent": sorted(by_latent, reverse=True),
+        "squared_error": squared_error(back, x).mean().item(),
+        "wrong": (judge.classify(back) != y).float().mean().item(),
+        "frechet": evaluation.frechet_distance(judge.look(model.sample(len(x))), features),
+    }

@@ -1,0 +1,46 @@
+"""Figures that took longer to make than a notebook may run: trained beforehand over several seeds, read back here.
+
+A record is a file data/records/NAME.json. `make reproduce WHAT=NAME` makes it anew from scripts/experiments/NAME.py.
+"""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+from .data.files import DataError
+
+
+def folder() -> Path:
+    """The folder that holds the records: the installed package's own, or the checkout's."""
+    packed = Path(__file__).parent / "data" / "records"
+    return packed if packed.is_dir() else Path(__file__).parents[1] / "data" / "records"
+
+
+def names() -> tuple[str, ...]:
+    """The names that `load` knows, in order."""
+    return tuple(sorted(path.stem for path in folder().glob("[!.]*.json")))
+
+
+def load(name: str) -> dict[str, Any]:
+    """The record called `name`.
+
+    "what": its name. "settings": what fixed the experiment. "versions", "device": what it was made with.
+    "runs": one dictionary for each run, with "dataset", "seed", "seconds" and the run's figures.
+    "small", "small_settings": the same for a short version of the experiment, which the tests repeat.
+
+    Raises ValueError, with the names there are, for an unknown one, and DataError for a damaged file.
+    """
+    known = names()
+    if name not in known:
+        close = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"no record is called {name!r}: the names are {', '.join(known) or 'none yet'}{hint}")
+    path = folder() / f"{name}.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} can't be read ({error}): make it anew with `make reproduce WHAT={name}`.") from error
+    if not isinstance(record, dict) or not isinstance(record.get("runs"), list):
+        raise DataError(f"{path} is no record: make it anew with `make reproduce WHAT={name}`.")
+    return record
