@@ -22,7 +22,7 @@ def test_notebook_is_tidy(notebook: Path) -> None:
 
 def test_notebooks_are_numbered_without_a_gap(notebooks: list[Path]) -> None:
     assert notebooks, "there are no notebooks"
-    for number, path in enumerate(notebooks, 1):
+    for number, path in enumerate(notebooks):
         assert re.fullmatch(rf"{number:02d}_[a-z0-9_]+", path.stem)
 
 

@@ -23,7 +23,7 @@ def first(lab: Lab, page: Page) -> Page:
 
 def test_opens_the_first_notebook(first: Page, lab: Lab, notebooks: list[Path]) -> None:
     assert "/lab/tree/notebooks/01_autoencoder.ipynb?token=" in lab.url
-    title = nbformat.read(notebooks[0], as_version=4).cells[0].source.splitlines()[0].removeprefix("# ")
+    title = nbformat.read(notebooks[1], as_version=4).cells[0].source.splitlines()[0].removeprefix("# ")
     heading = first.locator(".jp-Notebook h1").first
     expect(heading).to_be_visible(timeout=LOADING)
     assert heading.inner_text().strip().rstrip("¶").strip() == title
@@ -32,7 +32,7 @@ def test_opens_the_first_notebook(first: Page, lab: Lab, notebooks: list[Path]) 
 def test_every_stored_figure_says_what_it_shows(first: Page, notebooks: list[Path]) -> None:
     outputs = [
         output
-        for cell in nbformat.read(notebooks[0], as_version=4).cells
+        for cell in nbformat.read(notebooks[1], as_version=4).cells
         for output in cell.get("outputs", [])
         if any(kind.startswith("image/") for kind in output.get("data", {}))
         or "<img" in "".join(output.get("data", {}).get("text/html", ""))
