@@ -160,19 +160,12 @@ def path_ratio(model: nn.Module, z_start: Tensor, z_end: Tensor, steps: int = 20
 def pca_errors(x_train: Tensor, x_test: Tensor, numbers: list[int]) -> list[float]:
     """Squared error summed over a picture, averaged over x_test, with the first k principal components of x_train.
 
-    x_train, x_test: (n, C, H, W). One figure for each k of `numbers`. The components are found by subspace iteration
-    from random directions (Halko, Martinsson & Tropp, 2011), which needs no copy of x_train.
+    x_train, x_test: (n, C, H, W). One figure for each k of `numbers`.
     """
-    import numpy as np  # its matrix products keep full precision, whatever vae_utils.setup() sets for torch
-
-    x, mean = x_train.flatten(1).numpy(), x_train.mean(0).flatten().numpy()
-    width = min(max(numbers) + 10, *x.shape)
-    axes = np.random.default_rng(0).standard_normal((x.shape[1], width), dtype=np.float32)
-    for _ in range(8):
-        axes = np.linalg.qr(axes).Q
-        codes = x @ axes - mean @ axes
-        axes = x.T @ codes - np.outer(mean, codes.sum(0))  # the covariance times the directions, but for a factor
-    axes = np.linalg.svd(axes, full_matrices=False).U
-    rest = x_test.flatten(1).numpy() - mean
+    x, mean = x_train.flatten(1), x_train.flatten(1).mean(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # it starts from random directions
+        axes = torch.pca_lowrank(x, q=min(max(numbers) + 10, *x.shape), niter=6)[2]
+    rest = x_test.flatten(1) - mean
     codes = rest @ axes
-    return [float(np.square(rest - codes[:, :k] @ axes[:, :k].T).sum(1).mean()) for k in numbers]
+    return [squared_error(codes[:, :k] @ axes[:, :k].T, rest).mean().item() for k in numbers]
