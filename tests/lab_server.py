@@ -64,6 +64,7 @@ def running_lab(home: Path) -> Iterator[Lab]:
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
+        preexec_fn=heed_interrupts if os.name == "posix" else None,
     )
     try:
         url = printed_address(process)
@@ -73,6 +74,11 @@ def running_lab(home: Path) -> Iterator[Lab]:
         if process.poll() is None:
             process.kill()
         process.wait()
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell does to programs that it starts in the background: they and their children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until_open(url: str, process: subprocess.Popen) -> None:

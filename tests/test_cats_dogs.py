@@ -30,7 +30,7 @@ def test_shape_and_names(animals):
     assert (len(animals.train), len(animals.test)) == (8000, 2000) == tuple(COUNTS.values())
     assert animals.shape == (3, 32, 32) and animals.train.x.dtype == torch.uint8
     assert animals.label_names == animals.followed_names == ("cat", "dog")
-    assert (animals.likelihood, animals.sigma) == ("gaussian", 0.2)
+    assert (animals.likelihood, animals.sigma) == ("gaussian", 0.3)
     assert list(animals.train.factors) == list(FACTORS)
 
 
