@@ -150,11 +150,13 @@ def path_ratio(model: nn.Module, z_start: Tensor, z_end: Tensor, steps: int = 20
 
     z_start, z_end: (n, latent_dim). Codes move in a straight line; lengths are Euclidean distances of pictures.
     """
-    t = torch.linspace(0, 1, steps + 1).view(-1, 1, 1)
-    z = z_start + t * (z_end - z_start)  # (steps + 1, n, latent_dim)
-    pictures = decode(model, z.flatten(0, 1)).flatten(1).unflatten(0, z.shape[:2])
-    length = pictures.diff(dim=0).norm(dim=2).sum(0)
-    return length / (pictures[-1] - pictures[0]).norm(dim=1).clamp(min=1e-12)
+    t, ratios = torch.linspace(0, 1, steps + 1).view(-1, 1, 1), []
+    for start, end in zip(z_start.split(100), z_end.split(100), strict=True):  # in parts, to save memory
+        z = start + t * (end - start)  # (steps + 1, 100, latent_dim)
+        pictures = decode(model, z.flatten(0, 1)).flatten(1).unflatten(0, z.shape[:2])
+        length = pictures.diff(dim=0).norm(dim=2).sum(0)
+        ratios.append(length / (pictures[-1] - pictures[0]).norm(dim=1).clamp(min=1e-12))
+    return torch.cat(ratios)
 
 
 def pca_errors(x_train: Tensor, x_test: Tensor, numbers: list[int]) -> list[float]:
