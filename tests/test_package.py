@@ -80,6 +80,7 @@ def test_arrows_point_one_way(root):
         "records": {"data.files"},
         "runtime": {"plots"},
         "training": {"losses", "runtime", "data.files"},
+        "estimators": {"losses", "training"},
         "evaluation": {"losses"},
     }
     for module, may in allowed.items():

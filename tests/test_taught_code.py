@@ -11,7 +11,7 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 PACKAGE = Path(__file__).parent.parent / "vae_utils"
-MODULES = ("models", "losses", "training")
+MODULES = ("models", "losses", "training", "estimators")
 CHECKS = {"_same_shape"}
 Definition = ast.FunctionDef | ast.ClassDef
 
