@@ -43,6 +43,12 @@ def make(kind: str, pictures: data.Dataset, latent_dim: int, seed: int) -> torch
     return VAE(pictures.shape, latent_dim, likelihood=pictures.likelihood, sigma=pictures.sigma)
 
 
+def train(model: torch.nn.Module, x: torch.Tensor, steps: int, seed: int) -> None:
+    """`fit`, but Ctrl-C ends the experiment: a half-trained model must not get into a record."""
+    if fit(model, x, steps=steps, seed=seed, progress=False).stopped:
+        raise KeyboardInterrupt
+
+
 def mixture_codes(z: torch.Tensor, n: int, seed: int, parts: int = 20) -> torch.Tensor:
     """n codes from a mixture of Gaussians fitted to codes z (m, latent_dim)."""
     from sklearn.mixture import GaussianMixture
@@ -94,11 +100,11 @@ def run(dataset: str, seed: int, settings: dict) -> dict:
         figures[str(latent_dim)] = {}
         for kind in ("ae", "vae"):
             model = make(kind, pictures, latent_dim, seed)
-            fit(model, x, steps=settings["steps"], seed=seed, progress=False)
+            train(model, x, settings["steps"], seed)
             figures[str(latent_dim)][kind] = measure(model.cpu(), x, test, judge, n, seed)
     few, figures["few"] = settings["few"], {}
     for kind in ("ae", "vae"):
         model = make(kind, pictures, few["numbers"], seed)
-        fit(model, x[: few["pictures"]], steps=few["steps"], seed=seed, progress=False)
+        train(model, x[: few["pictures"]], few["steps"], seed)
         figures["few"][kind] = evaluation.reconstruction_error(model.cpu(), test.x)
     return figures

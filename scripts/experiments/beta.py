@@ -51,7 +51,8 @@ def run(dataset: str, seed: int, settings: dict) -> dict:
         torch.manual_seed(seed)
         model = VAE(tuple(x_train.shape[1:]), settings["latent_dim"], settings["hidden"], pictures.likelihood, sigma)
         arguments = {name: settings[name] for name in ("steps", "batch_size", "lr")}
-        fit(model, x_train, loss=partial(vae_loss, beta=beta), seed=seed, **arguments)
+        if fit(model, x_train, loss=partial(vae_loss, beta=beta), seed=seed, **arguments).stopped:
+            raise KeyboardInterrupt  # a half-trained model must not get into a record
         for name, value in measure(model.cpu(), x_test, y_test, judge, features).items():
             figures.setdefault(name, []).append(value)
     return figures
