@@ -2,7 +2,9 @@
 
 import ast
 import base64
+import io
 import random
+import re
 import subprocess
 import sys
 
@@ -14,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import vae_utils
 from vae_utils import ClaimFailed, claim, plots, setup
@@ -212,7 +215,11 @@ def test_show_needs_a_text_and_hands_it_on(figures, monkeypatch):
     plots.show(figure, 'a "cat" & a <dog>')
     ((bundle, more),) = shown
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
-    assert bundle["image/png"] in bundle["text/html"]
+    faces = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(face))).convert("RGB"))
+        for face in (bundle["image/png"], re.search(r"data:image/webp;base64,([\w+/=]+)", bundle["text/html"])[1])
+    ]
+    assert np.array_equal(*faces)
     assert 'alt="a &quot;cat&quot; &amp; a &lt;dog&gt;"' in bundle["text/html"]
     assert more["metadata"]["image/png"]["alt"] == 'a "cat" & a <dog>' and more["raw"]
     assert not plt.get_fignums()

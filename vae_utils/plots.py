@@ -15,6 +15,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 # Okabe & Ito's colors, which people with any color vision can tell apart.
 ORANGE, BLUE, GREEN, VERMILION, SKY, PURPLE, YELLOW = (
@@ -72,16 +73,23 @@ def show(figure: Figure, alt: str) -> None:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=150)
     plt.close(figure)
-    image, small = Image.open(drawn).convert("RGB"), io.BytesIO()
-    image.quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)  # a third of the size
-    png = base64.b64encode(small.getvalue()).decode()
+    image = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)  # a third of the size
+    png = encoded(image, "PNG", optimize=True)
+    webp = encoded(image.convert("RGB"), "WEBP", lossless=True, quality=100)  # the same pixels, a fifth smaller
     width = round(image.width / 1.5)  # shown at 100 dots per inch
     html = (
-        f'<img src="data:image/png;base64,{png}" alt="{escape(alt)}" width="{width}" '
+        f'<img src="data:image/webp;base64,{webp}" alt="{escape(alt)}" width="{width}" '
         'style="max-width: 100%; height: auto; background: white">'
     )
     bundle = {"image/png": png, "text/html": html, "text/plain": f"[Figure: {alt}]"}
     display(bundle, raw=True, metadata={"image/png": {"alt": alt, "width": width}})
+
+
+def encoded(image: Image, kind: str, **options: object) -> str:
+    """A picture's file of this kind in base64."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def to_image(picture: Tensor) -> NDArray[np.float32]:
