@@ -4,6 +4,7 @@ and checks of the input, which a lesson leaves out."""
 import ast
 import difflib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,10 +71,14 @@ def difference(taught: Definition, imported: Definition) -> str:
     return "\n".join(difflib.unified_diff(*texts, "vae_utils", "notebook", lineterm="")) or "the syntax trees differ"
 
 
+EXERCISE = re.compile(r"^exercises\.\w+\.check\(", re.MULTILINE)  # the last line of an exercise's cell
+
+
 def taught_in(notebook: Path) -> list[Definition]:
-    """What the code cells of a notebook define at their top level."""
+    """What the code cells of a notebook define at their top level, but for exercises, which are for the learner."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    written = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    sources = [source for source in written if not EXERCISE.search(source)]
     transform = TransformerManager().transform_cell  # IPython's own syntax becomes Python's
     return [node for source in sources for node in definitions(transform(source))]
 

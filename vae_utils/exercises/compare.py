@@ -1,0 +1,198 @@
+"""Whether two results agree, and in words how they do not."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Relative tolerance by the coarser dtype of the two; absolute: the same, of the largest number expected.
+TOLERANCE = {torch.float64: 1e-7, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 5e-3}
+
+
+def same(got: Any, expected: Any) -> bool:
+    """Whether `got` agrees with `expected`: same kind, same shape, same numbers within their dtypes' tolerance."""
+    if expected is None or got is None:
+        return expected is got
+    if isinstance(expected, Tensor):
+        if not isinstance(got, Tensor) or got.shape != expected.shape or _is_whole(got) != _is_whole(expected):
+            return False
+    elif isinstance(expected, bool | str):
+        return type(got) is type(expected) and got == expected
+    elif not _is_number(got):
+        return False
+    return close(got, expected)
+
+
+def close(got: Any, expected: Any) -> bool:
+    """Whether the numbers agree; the shapes must."""
+    a, b = as_double(got), as_double(expected)
+    if a is None or b is None or a.shape != b.shape:
+        return False
+    tolerance = max(_tolerance(got), _tolerance(expected))
+    scale = b[b.isfinite()].abs().max().item() if b.isfinite().any() else 0.0
+    return bool(torch.allclose(a, b, rtol=tolerance, atol=tolerance * max(scale, 1e-6), equal_nan=True))
+
+
+def as_double(value: Any) -> Tensor | None:
+    """A result's numbers as a float64 tensor on the CPU; None where it has none."""
+    try:
+        if isinstance(value, Tensor):
+            value = value.detach()
+            value = value.to_dense() if value.layout != torch.strided else value
+            return None if value.is_complex() else value.to("cpu", torch.float64)
+        if isinstance(value, np.ndarray | np.generic | float | int):
+            return torch.as_tensor(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    return None
+
+
+def _tolerance(value: Any) -> float:
+    if isinstance(value, Tensor):
+        return TOLERANCE.get(value.dtype, 0.0)
+    return TOLERANCE[torch.float32] if isinstance(value, np.float32) else TOLERANCE[torch.float64]
+
+
+def _is_whole(value: Tensor) -> bool:
+    return not (value.is_floating_point() or value.is_complex())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool)
+
+
+def kind(value: Any) -> str:
+    """What a value is, in words."""
+    if value is None:
+        return "nothing (`None`)"
+    if isinstance(value, Tensor):
+        dtype = str(value.dtype).removeprefix("torch.")
+        return f"a tensor of shape {tuple(value.shape)}" + ("" if dtype == "float32" else f", {dtype}")
+    if isinstance(value, np.ndarray):
+        return f"a NumPy array of shape {value.shape}"
+    if isinstance(value, float | int | np.generic):
+        return f"a plain number ({type(value).__name__})"
+    if type(value).__module__ == "torch.return_types":
+        return f"the values and the indices together, as `{type(value).__name__}` gives them"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"
+
+
+def numbers(value: Any, most: int = 24) -> str:
+    """A value for the eye: its numbers where they are few, else its shape and range."""
+    found = as_double(value)
+    if found is None:
+        shown = repr(value)
+        return "None" if value is None else shown if len(shown) < 80 and " at 0x" not in shown else kind(value)
+    if found.numel() <= most:
+        return _listed(found)
+    return f"{kind(value).removeprefix('a ')}, from {_short(found.min().item())} to {_short(found.max().item())}"
+
+
+def _listed(values: Tensor) -> str:
+    if values.ndim == 0:
+        return _short(values.item())
+    return "[" + ", ".join(_listed(value) for value in values) + "]"
+
+
+def _short(number: float) -> str:
+    if number == 0 or not math.isfinite(number):
+        return f"{number:g}".replace("-0", "0") if number == 0 else str(number)
+    if number == round(number) and abs(number) < 1e6:
+        return f"{number:.0f}"
+    return f"{number:.4g}"
+
+
+def difference(got: Any, expected: Any) -> str:
+    """In a sentence, how one result differs from what was expected; '' where only the numbers tell."""
+    if got is None:
+        return "Your function returned nothing (`None`): is a `return` missing?"
+    if isinstance(expected, Tensor) != isinstance(got, Tensor):
+        return _other_kind(got, expected)
+    if isinstance(expected, float | int) and not _is_number(got):
+        return f"Your function returned {kind(got)}; a plain number is expected."
+    a, b = as_double(got), as_double(expected)
+    if a is None or b is None:
+        return f"Your function returned {kind(got)}, whose numbers can't be compared."
+    if a.shape != b.shape:
+        return _other_shape(a, b)
+    if isinstance(expected, Tensor) and _is_whole(got) != _is_whole(expected):
+        wanted = "whole numbers (an integer dtype)" if _is_whole(expected) else "a float dtype"
+        return f"It holds {got.dtype}".replace("torch.", "") + f"; {wanted} are expected."
+    if a.isnan().any() and not b.isnan().any():
+        return "There is NaN (not a number) in it: look for log or square root of a negative number, 0/0, or inf - inf."
+    if a.isinf().any() and not b.isinf().any():
+        return "There is an infinity in it: look for exp of a large number, log of 0, or a division by 0."
+    return ""
+
+
+def _other_kind(got: Any, expected: Any) -> str:
+    text = f"Your function returned {kind(got)}; "
+    if type(got).__module__ == "torch.return_types":
+        return f"{text}one of the two is expected, `.values` or `.indices`."
+    if not isinstance(expected, Tensor):
+        return f"{text}a plain number is expected. `.item()` turns a tensor of one number into one."
+    text += f"a tensor of shape {tuple(expected.shape)} is expected."
+    if close(got, expected):
+        text += " The numbers are right, the kind is not."
+    if isinstance(got, np.ndarray) and expected.is_floating_point():
+        text += " No gradient passes through NumPy: stay with torch."
+    return text
+
+
+def _other_shape(a: Tensor, b: Tensor) -> str:
+    text = f"The shape is {tuple(a.shape)}; {tuple(b.shape)} is expected."
+    if a.numel() == b.numel():
+        if close(a.reshape(b.shape), b):
+            return f"{text} The numbers are right, but with another shape they broadcast into something else later on."
+        return text
+    if a.numel() == 1 and b.numel() > 1:
+        for name, one in (("sum", b.sum()), ("mean", b.mean())):
+            if close(a.reshape(()), one):
+                return f"{text} You return the {name} of what is expected: one number for the whole batch."
+        return f"{text} One number for all is not enough."
+    if a.ndim > b.ndim and b.ndim and a.shape[: b.ndim] == b.shape:
+        for name, less in (("sum", a.flatten(b.ndim).sum(-1)), ("mean", a.flatten(b.ndim).mean(-1))):
+            if close(less, b):
+                return f"{text} Only the {name} over the last dimensions is missing."
+    return text
+
+
+def relation(pairs: list[tuple[Any, Any]]) -> str:
+    """In a sentence, one relation (sign, factor, offset) that holds for all pairs of (got, expected); else ''."""
+    got, expected = [as_double(a) for a, _ in pairs], [as_double(b) for _, b in pairs]
+    if any(a is None or b is None or a.shape != b.shape for a, b in zip(got, expected, strict=True)):
+        return ""
+    a, b = torch.cat([a.flatten() for a in got]), torch.cat([b.flatten() for b in expected])
+    fine = a.isfinite() & b.isfinite()
+    a, b = a[fine].float(), b[fine].float()
+    if len(b.unique()) < 3:
+        return ""
+    if close(a, -b):
+        return "Everything has the wrong sign."
+    factor = ((a * b).sum() / (b * b).sum()).item()
+    if abs(factor) > 1e-6 and close(a, factor * b):
+        return f"Everything is {_times(factor)} what it should be."
+    offset = (a - b).mean().item()
+    if close(a - offset, b):
+        return f"Everything is too {'large' if offset > 0 else 'small'} by {_short(abs(offset))}."
+    if a.std() < 1e-6 * b.std():
+        return "It is the same number whatever comes in."
+    return ""
+
+
+def _times(factor: float) -> str:
+    sign, size = ("minus ", -factor) if factor < 0 else ("", factor)
+    for whole in range(2, 101):
+        for value, name in (
+            (whole, "twice" if whole == 2 else f"{whole} times"),
+            (1 / whole, "half" if whole == 2 else f"1/{whole} of"),
+        ):
+            if abs(size / value - 1) < 1e-3:
+                return f"exactly {sign}{name}"
+    return f"{sign}{size:.3g} times"

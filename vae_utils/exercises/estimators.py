@@ -1,0 +1,412 @@
+"""Judging estimators of d/dmu E[f(z)], z ~ N(mu, sigma^2), by the draws that they hand to f.
+
+f is ours, so it sees every z. With the draws known, an estimator is a plain function of them, and can be compared with
+the pathwise one, the score function and the known mistakes without any error bars. Only what is none of these is
+judged by its average and its scatter over many calls, against closed forms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .attempt import Attempt, Stopped, seed
+from .compare import as_double, difference, kind, relation
+from .exercise import Exercise, Mistake
+from .randomness import not_standard_normal, replay
+from .verdict import Result
+
+Function = Callable[[Tensor], Tensor]
+Estimator = Callable[[Function, Tensor, Tensor, int], Tensor]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function with what is known about it: text, its slope, mu and sigma, dtype, and the true gradient."""
+
+    text: str
+    f: Function
+    slope: Function
+    mu: float
+    sigma: float
+    truth: float
+    dtype: torch.dtype = torch.float32
+
+    def parameters(self) -> tuple[Tensor, Tensor]:
+        mu, sigma = (torch.tensor(number, dtype=self.dtype) for number in (self.mu, self.sigma))
+        return mu.requires_grad_(), sigma
+
+
+K = 3.0
+SQUARE = Case("(z - 3)²", lambda z: (z - K) ** 2, lambda z: 2 * (z - K), 1.0, 0.5, -4.0)
+WIDE = Case("(z - 3)²", lambda z: (z - K) ** 2, lambda z: 2 * (z - K), -1.0, 2.0, -8.0)
+WAVE = Case("sin(z)", torch.sin, torch.cos, 0.5, 1.5, math.cos(0.5) * math.exp(-1.125), torch.float64)
+CASES = (SQUARE, WIDE, WAVE)
+SIZES = (1, 2, 5)
+MANY = 1000
+
+
+@dataclass
+class Call:
+    """One call of an estimator: its value, the draws that f saw, and whether they could be read."""
+
+    case: Case
+    n: int
+    value: Any = None
+    draws: list[Tensor] = field(default_factory=list)
+    readable: bool = True
+    attached: bool = False  # whether a gradient could pass through some draw
+
+    def f(self, z: Tensor) -> Tensor:
+        if not isinstance(z, Tensor):
+            raise TypeError(f"f takes a tensor of draws, not {kind(z)}")
+        self.attached |= z.requires_grad
+        values = _values(z)
+        if values is None:
+            self.readable = False
+        else:
+            self.draws.append(values.double().flatten())
+        return self.case.f(z)
+
+    @property
+    def z(self) -> Tensor:
+        return torch.cat(self.draws) if self.draws else torch.empty(0).double()
+
+    @property
+    def epsilon(self) -> Tensor:
+        return (self.z - self.case.mu) / self.case.sigma
+
+    @property
+    def number(self) -> float:
+        found = as_double(self.value)
+        return found.item() if found is not None and found.numel() == 1 else math.nan
+
+
+def _values(z: Tensor) -> Tensor | None:
+    """A tensor's numbers; None where torch.func's transformations hide them."""
+    with contextlib.suppress(AttributeError):
+        functorch = torch._C._functorch
+        while functorch.is_functorch_wrapped_tensor(z):
+            if functorch.is_batchedtensor(z):
+                return None
+            z = functorch.get_unwrapped(z)
+    try:
+        return z.detach().clone()
+    except RuntimeError:
+        return None
+
+
+def call(function: Estimator, case: Case, n: int) -> Call:
+    """Call an estimator once and look at what it does."""
+    seen = Call(case, n)
+    mu, sigma = case.parameters()
+    seen.value = function(seen.f, mu, sigma, n)
+    return seen
+
+
+def pathwise(made: Call) -> float:
+    """What the pathwise estimator makes of the draws of a call."""
+    return made.case.slope(made.z).mean().item()
+
+
+def score(made: Call) -> float:
+    """What the score-function estimator makes of the draws of a call."""
+    return (made.case.f(made.z) * made.epsilon / made.case.sigma).mean().item()
+
+
+def leave_one_out(made: Call) -> float:
+    """The score function with the mean of the *other* draws' losses as baseline: unbiased, too."""
+    n, f = len(made.z), made.case.f(made.z)
+    if n < 2:
+        return score(made)
+    return ((f - (f.sum() - f) / (n - 1)) * made.epsilon / made.case.sigma).mean().item()
+
+
+def judge(
+    right: Callable[[Call], float], also: tuple[Callable[[Call], float], ...], detached: str
+) -> Callable[..., Any]:
+    """The judge of an exercise. right: the estimator from the draws; also: others that are right, too.
+
+    detached: slug of the mistake that makes autograd say that there is nothing to differentiate ('' for none).
+    """
+
+    def judged(attempt: Attempt, exercise: Exercise) -> Result:
+        try:
+            calls = list(_calls(attempt))
+        except Stopped as stopped:
+            if detached and _nothing_to_differentiate(stopped):
+                why = exercise.mistake(detached).why
+                raise Named(detached, f"{why}\n\nIn your function:\n\n    {_said(stopped)}") from stopped
+            raise
+        for made in calls:
+            _demand_number(made, exercise)
+        reading = [way for way in (right, *also) if all(_fits(made, way(made)) for made in calls)]
+        if all(made.readable for made in calls) and not calls[0].draws:
+            raise Stopped("Your function never calls `f`. Draw n values of z and give them to `f`.")
+        if not reading:
+            for mistake in exercise.mistakes:
+                if _is(mistake, calls, right):
+                    return Result(False, mistake.slug, f"{mistake.why}\n\n{_shown(calls, right)}")
+            if factor := _factor(calls, right):
+                raise Stopped(f"For the draws that `f` was given, {factor}\n\n{_shown(calls, right)}")
+            return _by_average(attempt, exercise, calls, right)
+        if found := _dice(attempt, exercise, right):
+            return found
+        if second := _accumulates(attempt, reading[0]):
+            return Result(False, "grad-accumulates", exercise.mistake("grad-accumulates").why + second)
+        return Result(True, None, exercise.right)
+
+    def named(attempt: Attempt, exercise: Exercise) -> Result:
+        try:
+            return judged(attempt, exercise)
+        except Named as found:
+            return Result(False, found.slug, str(found))
+
+    return named
+
+
+class Named(Exception):
+    """The check ends with a known mistake."""
+
+    def __init__(self, slug: str, message: str):
+        super().__init__(message)
+        self.slug = slug
+
+
+def _calls(function: Estimator) -> Iterator[Call]:
+    """Calls of every case and size, each after a seed of its own."""
+    for i, case in enumerate(CASES):
+        for j, n in enumerate(SIZES):
+            seed(100 + 10 * i + j)
+            yield call(function, case, n)
+
+
+def _demand_number(made: Call, exercise: Exercise) -> None:
+    value = made.value
+    what = f"With f(z) = {made.case.text}, mu = {made.case.mu:g}, sigma = {made.case.sigma:g}, n = {made.n}: "
+    if value is None:
+        raise Stopped(
+            f"{what}your function returned nothing (`None`). Either a `return` is missing, or you return a "
+            "`.grad` that no gradient has reached."
+        )
+    found = as_double(value)
+    if found is not None and found.ndim == 0 and found.isfinite():
+        return
+    if found is not None and made.n > 1 and found.shape == (made.n,) and "not-averaged" in exercise.mistakes_by_slug:
+        raise Named("not-averaged", exercise.mistake("not-averaged").why)
+    if isinstance(value, tuple) and len(value) == 1:
+        raise Stopped(
+            f"{what}you return a tuple of one. `torch.autograd.grad` gives a tuple: take its first entry, `[0]`."
+        )
+    scalar = torch.tensor(0.0)
+    if found is not None and made.n == 1 and found.shape == (1,):
+        return  # one estimate per draw? the next size tells
+    raise Stopped(
+        what + (difference(value, scalar) or f"your function returned {kind(value)}.").replace("()", "() (a scalar)")
+    )
+
+
+def _fits(made: Call, expected: float) -> bool:
+    return made.readable and len(made.z) > 0 and math.isclose(made.number, expected, rel_tol=1e-3, abs_tol=2e-4)
+
+
+def _is(mistake: Mistake, calls: list[Call], right: Callable[[Call], float]) -> bool:
+    """Whether the mistake gives these values: after the same seeds, or with the draws that f saw."""
+    if any(isinstance(made.value, Tensor) and made.value.ndim for made in calls):
+        return False
+    try:
+        own: list[Call] = []  # as few as tell the two apart
+        for made, other in zip(calls, _calls(mistake.function), strict=True):
+            own.append(other)
+            if not _near(made, other):
+                break
+        else:
+            return not all(_fits(made, right(made)) for made in own)  # else only its dice are wrong
+        if not all(made.readable for made in calls):
+            return False
+        for made in calls:
+            if len(made.epsilon) != made.n:
+                return False
+            with replay(made.epsilon):
+                if not _near(made, call(mistake.function, made.case, made.n)):
+                    return False
+    except (RuntimeError, ValueError, IndexError):
+        return False
+    return True
+
+
+def _near(a: Call, b: Call) -> bool:
+    return math.isclose(a.number, b.number, rel_tol=1e-3, abs_tol=2e-4)
+
+
+def _factor(calls: list[Call], right: Callable[[Call], float]) -> str:
+    """One relation between the estimates and the right ones for the same draws, in words, or ''."""
+    if not all(made.readable and len(made.z) == made.n for made in calls):
+        return ""
+    pairs = [(torch.tensor(made.number), torch.tensor(right(made))) for made in calls]
+    found = relation(pairs)
+    return found and f"{found[0].lower()}{found[1:]}"
+
+
+def _dice(attempt: Attempt, exercise: Exercise, right: Callable[[Call], float]) -> Result | None:
+    """The formula is right. Are the dice? None where they are; raises Stopped where they are wrong in a new way."""
+    rolled = _rolled(attempt)
+    if rolled["count"] > MANY:  # several values of f for each draw
+        return _by_average(attempt, exercise, [rolled["call"]], right)
+    wrong = "" if rolled["count"] == MANY else f"`f` was given {rolled['count']}"
+    if not wrong and rolled["constant"]:
+        wrong = "all are the same"
+    if not wrong and rolled["repeats"]:
+        wrong = "two calls roll the same ones"
+    if not wrong:
+        wrong = not_standard_normal(rolled["epsilon"])
+        wrong = wrong and f"taken as (z - mu) / sigma, they are not standard normal: {wrong}"
+    if not wrong:
+        return None
+    for mistake in exercise.mistakes:
+        try:
+            seed(1)
+            alike = _alike(rolled, _rolled(mistake.function))
+        except (RuntimeError, ValueError):
+            continue
+        if alike:
+            return Result(False, mistake.slug, f"{mistake.why}\n\n{rolled['shown']}")
+    text = f"What your function does with its draws is right. But of the n = {MANY:,} draws, {wrong}."
+    raise Stopped(f"{text}\n\n{rolled['shown']}")
+
+
+def _rolled(function: Estimator) -> dict[str, Any]:
+    """What characterizes the draws that f is given."""
+    first, second, wide = (call(function, case, MANY) for case in (SQUARE, SQUARE, WIDE))
+    epsilon = first.epsilon
+    others = [call(function, SQUARE, MANY).epsilon.mean() for _ in range(15)] if len(epsilon) < MANY else []
+    moments = [(made.epsilon.mean().item(), made.epsilon.std(correction=0).item()) for made in (first, wide)]
+    return {
+        "call": first,
+        "epsilon": torch.cat([epsilon, wide.epsilon]),
+        "count": len(epsilon),
+        "constant": bool((epsilon - epsilon[:1]).abs().max() < 1e-5),
+        "repeats": torch.equal(first.z, second.z),
+        "average": bool(others) and torch.stack(others).std().item() < 0.2,
+        "bounded": bool((epsilon - epsilon.mean()).abs().max() < 2 * epsilon.std(correction=0)),
+        "moments": moments,
+        "shown": _draws_shown(first, second),
+    }
+
+
+def _draws_shown(first: Call, second: Call) -> str:
+    """What f was given in two calls, for the eye."""
+    case = first.case
+    rows = [", ".join(f"{z:.4g}" for z in made.z[:5].tolist()) for made in (first, second)]
+    more = ", …" if len(first.z) > 5 else ""
+    return (
+        f"With mu = {case.mu:g}, sigma = {case.sigma:g}, n = {MANY}, `f` was given\n\n"
+        f"    in one call:  {rows[0]}{more}\n    in the next:  {rows[1]}{more}\n"
+        f"    mean {first.z.mean().item():.3g} (expected {case.mu:g}), "
+        f"standard deviation {first.z.std(correction=0).item():.3g} (expected {case.sigma:g})"
+    )
+
+
+def _alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    if any(a[name] != b[name] for name in ("count", "constant", "repeats", "average", "bounded")):
+        return False
+    if a["constant"]:
+        return True
+    return all(
+        abs(m - n) < 10 * t * MANY**-0.5 and abs(s - t) < 10 * t * (2 * MANY) ** -0.5
+        for (m, s), (n, t) in zip(a["moments"], b["moments"], strict=True)
+    )
+
+
+def _accumulates(attempt: Attempt, right: Callable[[Call], float]) -> str:
+    """What a second call with the same mu returns, where its own draws say something else; '' where they do not."""
+    mu, sigma = SQUARE.parameters()
+    values = []
+    for _ in range(2):
+        made = Call(SQUARE, 5)
+        made.value = attempt(made.f, mu, sigma, 5)
+        values.append((made.number, right(made)))
+    if _fits(made, right(made)):
+        return ""
+    (first, wanted), (again, wanted_again) = values
+    return (
+        f"\n\nTwo calls with the same `mu`, f(z) = {SQUARE.text}, n = 5:\n\n"
+        f"    first call:  {first:.4g}, for its draws {wanted:.4g}\n"
+        f"    second call: {again:.4g}, for its draws {wanted_again:.4g}"
+    )
+
+
+def _by_average(attempt: Attempt, exercise: Exercise, calls: list[Call], right: Callable[[Call], float]) -> Result:
+    """Neither a right formula nor a known mistake for the draws: judge by mean and scatter."""
+    calls_made, n = 100, 60
+    for case in (SQUARE, WIDE):
+        found = torch.tensor([call(attempt, case, n).number for _ in range(calls_made)], dtype=torch.float64)
+        mean, error = found.mean().item(), found.std().item() / calls_made**0.5
+        known = 4 * case.sigma**2 if right is pathwise else score_variance(case)
+        what = f"f(z) = {case.text}, mu = {case.mu:g}, sigma = {case.sigma:g}"
+        if abs(mean - case.truth) > 7 * error + 2e-3 * abs(case.truth):
+            factor = mean / case.truth
+            times = f" ({factor:.2f} times)" if abs(factor) > 0.02 and abs(factor - 1) > 0.02 else ""
+            raise Stopped(
+                f"The average of your estimates is not the slope. With {what}, {calls_made} calls with n = {n} gave "
+                f"{mean:.2f} ± {error:.2f} on average; the slope of E[f(z)] is {case.truth:g}{times}.\n\n"
+                f"{_shown(calls, right)}"
+            )
+        if found.var().item() * n > 2.5 * known:
+            raise Stopped(
+                f"Your estimates are right on average, but scatter more than they need to. With {what}, the variance "
+                f"of one draw's estimate is {found.var().item() * n:.3g}; {exercise.name} has {known:.3g}."
+            )
+    if right is score and _uses_the_slope(attempt):
+        slug = "pathwise-instead"
+        return Result(False, slug, exercise.mistake(slug).why)
+    return Result(True, None, exercise.right)
+
+
+def score_variance(case: Case) -> float:
+    """Of one draw's score-function estimate for f(z) = (z - K)^2, with respect to mu."""
+    d, s = case.mu - K, case.sigma
+    return (d**4 + 14 * d**2 * s**2 + 15 * s**4) / s**2
+
+
+def _uses_the_slope(attempt: Attempt) -> bool:
+    """Whether the estimate changes, or fails, where f lets no gradient through."""
+    mu, sigma = SQUARE.parameters()
+    values = []
+    for cut in (False, True):
+        seed(7)
+        try:
+            value = attempt(lambda z, cut=cut: SQUARE.f(z.detach() if cut else z), mu, sigma, 5)
+        except Stopped:
+            return True
+        values.append(as_double(value))
+    return None in values or not torch.allclose(*values, rtol=1e-3)
+
+
+def _shown(calls: list[Call], right: Callable[[Call], float]) -> str:
+    """A call for the eye: the draws, what came out, what was expected of these draws."""
+    made = next((made for made in calls if made.n == 2 and not _fits(made, right(made))), calls[-1])
+    case = made.case
+    text = f"This went in: f(z) = {case.text}, mu = {case.mu:g}, sigma = {case.sigma:g}, n = {made.n}\n\n"
+    if made.readable and len(made.z):
+        drawn = ", ".join(f"{z:.4g}" for z in made.z[:6].tolist())
+        text += f"               f was given: {drawn}{', …' if len(made.z) > 6 else ''}\n"
+    text += f"                  came out: {made.number:.4g}\n"
+    if made.readable and len(made.z):
+        text += f"    expected of these draws: {right(made):.4g}\n"
+    return text + f"             the true slope: {case.truth:.4g}"
+
+
+def _nothing_to_differentiate(stopped: Stopped) -> bool:
+    said = str(stopped.__cause__)
+    return "does not require grad" in said or "not have been used in the graph" in said
+
+
+def _said(stopped: Stopped) -> str:
+    return " ".join(str(stopped.__cause__).split())[:120]

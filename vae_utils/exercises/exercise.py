@@ -1,0 +1,265 @@
+"""An exercise: a task, hints, a solution, and its known mistakes, each a wrong implementation with its explanation.
+
+`check` runs the learner's function on probes. Where it agrees with the solution on all, it is right, however it is
+written; where it agrees with a known mistake, that one is named; else the smallest probe that shows it is shown.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .attempt import Attempt, Stopped, complaint, guard, is_stub, seed
+from .compare import TOLERANCE, difference, numbers, relation, same
+from .verdict import Result, Shown
+
+Observation = dict[str, Any]
+VALUE = "value"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known mistake. slug: its short name; function: a wrong implementation; why: what it is and why it matters."""
+
+    slug: str
+    function: Callable[..., Any]
+    why: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One set of arguments. make: makes them anew, by name, in order; about: what is special about them.
+
+    gradients: names of (float tensor) arguments whose gradient is compared, too.
+    """
+
+    make: Callable[[], Mapping[str, Any]]
+    about: str = ""
+    gradients: tuple[str, ...] = ()
+
+
+def observe(function: Callable[..., Any], probe: Probe) -> Observation:
+    """What a function makes of a probe: {"value": what it returns, "gradient of NAME": ...}."""
+    arguments = dict(probe.make())
+    leaves = {name: arguments[name].detach().requires_grad_() for name in probe.gradients}
+    # Clones: a function may change its arguments in place, which torch forbids for leaves.
+    value = function(*(arguments | {name: leaf.clone() for name, leaf in leaves.items()}).values())
+    seen: Observation = {VALUE: value}
+    if leaves:
+        found: Sequence[Tensor | None] = [None] * len(leaves)
+        if isinstance(value, Tensor) and value.requires_grad and value.is_floating_point():
+            # Weights of all sizes, so that no two errors cancel.
+            weights = torch.linspace(1, 2, value.numel(), dtype=value.dtype, device=value.device).view(value.shape)
+            try:
+                found = torch.autograd.grad((value * weights).sum(), list(leaves.values()), allow_unused=True)
+            except RuntimeError as error:
+                raise Stopped(_no_way_back(error)) from error
+        seen |= {f"gradient of {name}": gradient for name, gradient in zip(leaves, found, strict=True)}
+    return seen
+
+
+def _no_way_back(error: RuntimeError) -> str:
+    """For the learner: numbers came out, but autograd stops on its way back through the function."""
+    said = " ".join(str(error).split())[:300]
+    return (
+        "Numbers come out, but no gradient can be computed through your function: training would stop at "
+        "`backward()`. Most often something is changed in place (`+=`, `x[...] = `, names that end in `_`) that the "
+        "way back still "
+        f"needs. Make a new tensor instead. PyTorch says:\n\n    RuntimeError: {said}"
+    )
+
+
+class Exercise:
+    """One exercise of a notebook.
+
+    name: also the function's. task: Markdown. stub: the signature, with defaults, e.g. "f(x, beta=1.0)".
+    hints: three, from a nudge to nearly all. solution: a right function, whose source `.solution()` shows.
+    mistakes: the known ones. right: a sentence for whoever has it right. probes: from small to large.
+    observe: what is compared: (function, probe) -> dictionary. judge: checks in another way, for functions that roll
+    dice: (attempt, exercise) -> Result; raise Stopped(message) to end with False.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        task: str,
+        stub: str,
+        hints: tuple[str, str, str],
+        solution: Callable[..., Any],
+        mistakes: Sequence[Mistake],
+        right: str,
+        probes: Sequence[Probe] = (),
+        observe: Callable[[Callable[..., Any], Probe], Observation] = observe,
+        judge: Callable[[Attempt, Exercise], Result] | None = None,
+    ):
+        self.name, self.task, self.stub, self.hints, self.right = name, task, stub, hints, right
+        self.answer, self.mistakes, self.probes = solution, tuple(mistakes), tuple(probes)
+        self.mistakes_by_slug = {mistake.slug: mistake for mistake in self.mistakes}
+        self._observe, self._judge, self._hints_given = observe, judge or by_comparison, 0
+
+    def __repr__(self) -> str:
+        return f"Exercise {self.stub}: .check({self.name}), .hint(), .solution()"
+
+    def mistake(self, slug: str) -> Mistake:
+        """The known mistake of that slug. Raises KeyError, naming those there are."""
+        if slug not in self.mistakes_by_slug:
+            raise KeyError(f"{self.name} has no mistake {slug!r}; it has {', '.join(self.mistakes_by_slug)}.")
+        return self.mistakes_by_slug[slug]
+
+    def check(self, function: Callable[..., Any]) -> Result:
+        """Say whether `function` is right, and if not, what is wrong. Never raises on what it does or returns."""
+        parameters = tuple(inspect.signature(self.answer).parameters.values())
+        names = tuple(parameter.name for parameter in parameters)
+        required = sum(parameter.default is parameter.empty for parameter in parameters)
+        if wrong := complaint(function, self.name, names, required):
+            return Result(False, None, wrong)
+        if is_stub(function):
+            return Result(None, None, f"Write `{self.stub}` in place of the `...`, and run the cell again.")
+        attempt = Attempt(function, self.name, names)
+        with guard():
+            seed(0)
+            try:
+                result = self._judge(attempt, self)
+            except Stopped as stopped:
+                result = Result(False, None, str(stopped))
+            except Exception as error:  # whatever odd thing came back, a check answers in words
+                said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                result = Result(False, None, f"The check can't read what your function returned:\n\n    {said}")
+        return self._completed(result, attempt)
+
+    def _completed(self, result: Result, attempt: Attempt) -> Result:
+        """With what is true of every check: changed arguments, what was printed, where to go from here."""
+        parts = [result.message]
+        if attempt.changed:
+            which = " and ".join(f"`{name}`" for name in sorted(attempt.changed))
+            parts.append(
+                f"One more thing: your function changes its argument {which} in place. Whoever calls it finds other "
+                "numbers in their tensor afterwards, even in their training set. Work on a new tensor."
+            )
+        if result.passed is False and (order := attempt.other_order()):
+            own, asked = ", ".join(order), ", ".join(attempt.parameters)
+            parts.append(f"Your parameters are ({own}), but the check hands them over as ({asked}).")
+        if attempt.printed and not result.passed:
+            lines = attempt.printed.rstrip().splitlines()
+            shown = "\n".join(f"    {line[:100]}" for line in lines[:6]) + ("\n    …" if len(lines) > 6 else "")
+            parts.append(f"Your function printed, in the last call:\n\n{shown}")
+        if result.passed is False:
+            parts.append(f"Stuck? `exercises.{self.name}.hint()`")
+        return Result(result.passed, result.mistake, "\n\n".join(parts))
+
+    def hint(self) -> Shown:
+        """The next of three hints."""
+        if self._hints_given == len(self.hints):
+            text = f"That was the last one. `exercises.{self.name}.solution()` shows a solution."
+            return Shown("No more hints", text)
+        self._hints_given += 1
+        return Shown(f"Hint {self._hints_given} of {len(self.hints)}", self.hints[self._hints_given - 1])
+
+    def solution(self) -> Shown:
+        """The source of one right solution."""
+        source = textwrap.dedent(inspect.getsource(self.answer)).rstrip()
+        return Shown("One way to write it", textwrap.indent(source, "    "))
+
+    def observed(self, function: Callable[..., Any], number: int) -> Observation:
+        """What the exercise sees of a function on its probe of that number."""
+        seed(1000 + number)
+        return self._observe(function, self.probes[number])
+
+
+def agree(a: Observation, b: Observation) -> bool:
+    """Whether two observations are the same."""
+    return a.keys() == b.keys() and all(same(a[name], b[name]) for name in b)
+
+
+def by_comparison(attempt: Attempt, exercise: Exercise) -> Result:
+    """Compare with the solution on every probe, and if it differs, with the known mistakes."""
+    count = len(exercise.probes)
+    expected = [exercise.observed(exercise.answer, i) for i in range(count)]
+    got: list[Observation] = []
+    wrong: int | None = None
+    printed = ""
+    for i in range(count):
+        try:
+            got.append(exercise.observed(attempt, i))
+        except Stopped as stopped:
+            if wrong is None:
+                raise Stopped(f"{stopped}\n\n{_arguments(exercise.probes[i])}") from stopped
+            break
+        if wrong is None and not agree(got[i], expected[i]):
+            wrong, printed = i, attempt.printed
+    if wrong is None:
+        return Result(True, None, exercise.right + _coarse(got, expected))
+    attempt.printed = printed
+    for mistake in exercise.mistakes:
+        if len(got) == count and _is(mistake, got, expected, exercise):
+            evidence = _evidence(exercise.probes[wrong], got[wrong], expected[wrong])
+            return Result(False, mistake.slug, f"{mistake.why}\n\n{evidence}")
+    evidence = _evidence(exercise.probes[wrong], got[wrong], expected[wrong])
+    keys = [name for name in expected[wrong] if not same(got[wrong].get(name), expected[wrong][name])]
+    return Result(False, None, f"{_in_words(keys[0], wrong, got, expected)}\n\n{evidence}".lstrip())
+
+
+def _is(mistake: Mistake, got: list[Observation], expected: list[Observation], exercise: Exercise) -> bool:
+    """Whether these are the mistake's observations; where already the values are wrong, only they count."""
+    values_differ = not all(same(a[VALUE], b[VALUE]) for a, b in zip(got, expected, strict=True))
+    for i, seen in enumerate(got):
+        try:
+            other = exercise.observed(mistake.function, i)
+        except Exception:  # a wrong function may break where the learner's does not
+            return False
+        if not (
+            same(seen[VALUE], other[VALUE]) if values_differ and VALUE in seen and len(seen) > 1 else agree(seen, other)
+        ):
+            return False
+    return True
+
+
+def _in_words(name: str, wrong: int, got: list[Observation], expected: list[Observation]) -> str:
+    """How the observation of that name differs, first on the probe that shows it, then on all."""
+    a, b = got[wrong].get(name), expected[wrong][name]
+    if name != VALUE and a is None:
+        which = name.removeprefix("gradient of ")
+        return (
+            f"The numbers are right, but no gradient reaches `{which}`: something cuts the path "
+            "(`.detach()`, `.item()`, `.data`, `torch.no_grad()`, NumPy, a new `torch.tensor(...)`)."
+        )
+    opening = "" if name == VALUE else f"What it returns is right. What is not: the {name}. "
+    pairs = [(x.get(name), y[name]) for x, y in zip(got, expected, strict=False) if name in y]
+    return opening + (difference(a, b) or relation(pairs))
+
+
+def _arguments(probe: Probe) -> str:
+    return _block(probe, {})
+
+
+def _evidence(probe: Probe, got: Observation, expected: Observation) -> str:
+    """What came in, what came out, what was expected."""
+    for name in expected:
+        if not same(got.get(name), expected[name]):
+            out = "came out" if name == VALUE else name
+            return _block(probe, {out: numbers(got.get(name)), "expected": numbers(expected[name])})
+    return _arguments(probe)
+
+
+def _block(probe: Probe, results: dict[str, str]) -> str:
+    arguments = {name: numbers(value) for name, value in probe.make().items()}
+    width = max(map(len, (*arguments, *results)))
+    lines = [f"    {name:>{width}}: {value}" for name, value in (arguments | results).items()]
+    return f"This went in{f' ({probe.about})' if probe.about else ''}:\n\n" + "\n".join(lines)
+
+
+def _coarse(got: list[Observation], expected: list[Observation]) -> str:
+    """A remark where float64 comes in and less precise numbers come out."""
+    for seen, wanted in zip(got, expected, strict=True):
+        a, b = seen[VALUE], wanted[VALUE]
+        if isinstance(a, Tensor) and isinstance(b, Tensor) and TOLERANCE.get(a.dtype, 0) > TOLERANCE.get(b.dtype, 0):
+            names = [str(value.dtype).removeprefix("torch.") for value in (b, a)]
+            return f" (Given {names[0]}, it returns {names[1]} and loses digits: `torch.zeros_like` keeps the dtype.)"
+    return ""

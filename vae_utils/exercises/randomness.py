@@ -1,0 +1,104 @@
+"""Judging dice: whether numbers are independent standard normal ones, however they were drawn.
+
+All limits are set so that right dice are refused less than once in 10^9 checks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+LIMIT = 7.0  # in standard errors
+_replayed: list[Tensor] = []
+
+
+def noise(n: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """n standard normal numbers, or those that `replay` puts in their place."""
+    return _replayed[-1].to(dtype) if _replayed else torch.randn(n, dtype=dtype)
+
+
+@contextlib.contextmanager
+def replay(epsilon: Tensor) -> Iterator[None]:
+    """Let `noise` give these numbers, so that a known mistake meets the dice that the learner rolled."""
+    _replayed.append(epsilon)
+    try:
+        yield
+    finally:
+        _replayed.pop()
+
+
+def standard_error_of_mean(n: int) -> float:
+    """Of the mean of n standard normal numbers."""
+    return n**-0.5
+
+
+def standard_error_of_deviation(n: int) -> float:
+    """Of the standard deviation of n standard normal numbers."""
+    return (2 * n) ** -0.5
+
+
+def same_in_rows(values: Tensor) -> bool:
+    """Whether every row of (rows, columns) holds the same numbers."""
+    return len(values) > 1 and _nothing(values - values[:1], values)
+
+
+def same_in_columns(values: Tensor) -> bool:
+    """Whether the columns of (rows, columns) move together, up to a factor each."""
+    if values.shape[1] < 2:
+        return False
+    centered = values - values.mean(0)
+    scale = centered.square().mean(0).sqrt()
+    if (scale < 1e-9).any():
+        return False
+    centered = centered / scale
+    return bool(((centered * centered[:, :1]).mean(0).abs() > 0.999).all())
+
+
+def _nothing(difference: Tensor, scale: Tensor) -> bool:
+    return bool(difference.abs().max() < 1e-5 * (1 + scale.abs().max()))
+
+
+def ties(epsilon: Tensor, again: Tensor) -> str:
+    """How the rolls (rows, columns) of two calls hang together, in words; '' where they are independent."""
+    n = epsilon.numel()
+    pairs = {
+        "neighboring rows": (epsilon[1:], epsilon[:-1]),
+        "neighboring columns": (epsilon[:, 1:], epsilon[:, :-1]),
+        "the first and the second half of the rows": epsilon.chunk(2) if len(epsilon) % 2 == 0 else (epsilon, again),
+        "one call and the next": (epsilon, again),
+    }
+    for name, (a, b) in pairs.items():
+        if a.numel() and abs((a * b).mean().item()) > LIMIT * a.numel() ** -0.5:
+            return f"The rolls of {name} are not independent (correlation {(a * b).mean().item():.2f})."
+        sizes = (a.square() - 1) * (b.square() - 1) / 2  # of mean 0 and variance 1, with a heavy tail: a wide limit
+        if a.numel() > 500 and abs(sizes.mean().item()) > 4 * LIMIT * n**-0.5:
+            return f"The sizes of the rolls of {name} are not independent."
+    return ""
+
+
+def not_standard_normal(epsilon: Tensor) -> str:
+    """How n independent numbers (500 or more) fail to be standard normal, in words; '' where they do not."""
+    e = epsilon.flatten().double()
+    n = len(e)
+    mean, deviation = e.mean().item(), e.std().item()
+    if abs(mean) > LIMIT * standard_error_of_mean(n):
+        return f"their mean is {mean:.2f}, and 0 is expected"
+    if abs(deviation - 1) > LIMIT * standard_error_of_deviation(n):
+        return f"their standard deviation is {deviation:.2f}, and 1 is expected"
+    if e.abs().max() > 9:
+        return f"one of them is {e[e.abs().argmax()].item():.1f}, and a normal number is practically never that large"
+    standard = (e - mean) / deviation
+    order = standard.sort().values
+    steps = torch.arange(1, n + 1, dtype=torch.float64) / n
+    farthest = torch.maximum(
+        (steps - torch.special.ndtr(order)).abs(), (steps - 1 / n - torch.special.ndtr(order)).abs()
+    )
+    fourth = standard.pow(4).mean().item()
+    if fourth < 3 - LIMIT * (24 / n) ** 0.5:
+        return "their mean and width are right, their shape is not: they have no tails, as uniform numbers have none"
+    if farthest.max() > 3.4 * n**-0.5 or fourth > 3 + 25 * (24 / n) ** 0.5:
+        return "their mean and width are right, but their shape is not the normal one"
+    return ""

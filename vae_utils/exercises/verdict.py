@@ -1,0 +1,80 @@
+"""What an exercise shows: text that reads well as text and as HTML, on light and on dark pages."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+MONOSPACE = "var(--jp-code-font-family, ui-monospace, Menlo, Consolas, monospace)"
+# A sign and a color for each outcome; the words carry the meaning, the color only helps.
+LOOKS = {True: ("✓", "#009E73"), False: ("✗", "#D55E00"), None: ("○", "#56B4E9")}
+
+
+class Shown:
+    """A title and some text: paragraphs between blank lines, `code`, *stress*; what is indented by four stays as is."""
+
+    def __init__(self, title: str, text: str, color: str = "#56B4E9"):
+        self.title, self.text, self.color = title, text, color
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n{self.text}".rstrip()
+
+    def _repr_html_(self) -> str:
+        # Colors of text and page are the page's own: it reads on light and on dark.
+        style = f"border-left: 4px solid {self.color}; padding: 0.1em 0 0.1em 0.9em; margin: 0.3em 0; max-width: 46em"
+        head = f'<p style="margin: 0.2em 0 0.4em"><strong>{_inline(self.title)}</strong></p>'
+        return f'<div style="{style}">{head}{as_html(self.text)}</div>'
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """What a check found. passed: True, False, or None where nothing was attempted; mistake: the slug of the known
+    mistake, or None; message: what to tell the learner."""
+
+    passed: bool | None
+    mistake: str | None
+    message: str
+
+    @property
+    def title(self) -> str:
+        """The message's headline."""
+        sign, _ = LOOKS[self.passed]
+        if self.passed is None:
+            return f"{sign} Not attempted yet"
+        if self.passed:
+            return f"{sign} Right"
+        return f"{sign} Not yet: {self.mistake}" if self.mistake else f"{sign} Not yet"
+
+    def _shown(self) -> Shown:
+        return Shown(self.title, self.message, LOOKS[self.passed][1])
+
+    def __repr__(self) -> str:
+        return repr(self._shown())
+
+    def _repr_html_(self) -> str:
+        return self._shown()._repr_html_()
+
+
+def as_html(text: str) -> str:
+    """Paragraphs of text as HTML; a block whose lines all start with four spaces keeps its line breaks."""
+    blocks = []
+    for block in re.split(r"\n\s*\n(?!    )|\n\n(?=    )", text.strip("\n")):
+        lines = block.splitlines()
+        if lines and all(line.startswith("    ") or not line.strip() for line in lines):
+            code = html.escape("\n".join(line[4:] for line in lines))
+            wrap = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere"
+            style = f"margin: 0.4em 0; background: none; font-family: {MONOSPACE}; {wrap}"
+            blocks.append(f'<pre style="{style}">{code}</pre>')
+        elif lines:
+            blocks.append(f'<p style="margin: 0.4em 0">{_inline(" ".join(lines))}</p>')
+    return "".join(blocks)
+
+
+def _inline(text: str) -> str:
+    """`code` and *stress* of one line as HTML; a star between spaces is a product."""
+    parts = re.split(r"(`[^`]+`)", html.escape(text))
+    return "".join(
+        f"<code>{part[1:-1]}</code>" if part.startswith("`") else re.sub(r"\*(\w(?:[^*]*\w)?)\*", r"<em>\1</em>", part)
+        for part in parts
+    )
