@@ -134,12 +134,14 @@ def test_a_claim_that_does_not_hold(false, capsys, monkeypatch):
 def state():
     """Leave random numbers, precision and style as they were."""
     kept = random.getstate(), np.random.get_state(), torch.get_rng_state(), torch.get_float32_matmul_precision()
+    threads = torch.get_num_threads()
     with matplotlib.rc_context():
         yield
     random.setstate(kept[0])
     np.random.set_state(kept[1])
     torch.set_rng_state(kept[2])
     torch.set_float32_matmul_precision(kept[3])
+    torch.set_num_threads(threads)
     torch.set_printoptions(profile="default", sci_mode=None)
 
 
@@ -152,6 +154,18 @@ def test_setup_seeds_everything(state):
     assert first == again and all(a != b for a, b in zip(first, other, strict=True))
     assert torch.get_float32_matmul_precision() == "medium"
     assert matplotlib.rcParams["image.interpolation"] == "nearest"
+
+
+def test_setup_takes_half_of_the_cores_or_what_the_variable_says(state, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for cores, threads in ((8, 4), (2, 1), (1, 1), (None, 1)):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        setup(0)
+        assert torch.get_num_threads() == threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    torch.set_num_threads(3)
+    setup(0)
+    assert torch.get_num_threads() == 3
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
