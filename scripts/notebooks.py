@@ -38,6 +38,7 @@ CELL_TIMEOUT = 600  # seconds for one cell
 SAMPLING = 0.05  # seconds between two looks at the kernel's memory
 HELD, BROKEN = "✓ ", "✗ "  # what vae_utils.claim prints before a sentence
 NOT_HERE = "Does not hold here: "
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 COURSE_VARIABLES = ("VAE_SEED", "VAE_DATASET", "VAE_STRICT")
 
 
@@ -190,7 +191,7 @@ def execute(
             memory.join()
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = merge_streams(cell.outputs)
+            cell.outputs = without_widgets(merge_streams(cell.outputs))
     return Execution(path, notebook, seconds, memory.mb if memory else 0.0, error)
 
 
@@ -214,6 +215,17 @@ def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
         else:
             merged.append(output)
     return merged
+
+
+def without_widgets(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs without their widgets, which no file can bring back: what else an output holds (a static figure as
+    HTML) is then what is shown. One that holds nothing else is left out."""
+    kept = []
+    for output in outputs:
+        was_widget = output.get("data", {}).pop(WIDGET_VIEW, None) is not None
+        if not was_widget or "text/html" in output.data:
+            kept.append(output)
+    return kept
 
 
 def claims_of(cell: NotebookNode) -> Iterator[Claim]:

@@ -22,6 +22,7 @@ MAX_CELLS = 50
 MAX_LINES = 25  # of one code cell
 USUAL_LINES = 15  # of nine code cells in ten
 CHECKED = ("NBVAL_CHECK_OUTPUT", "nbval-check-output")  # nbval's marker as a comment and as a tag
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 IMAGES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
 # A folder of somebody's machine, but not the path of a web address.
 PERSONAL_PATH = re.compile(r"(?<![\w:/.])/(?:home|root|tmp|Users|private|mnt)/[\w.-]+|[A-Z]:\\+Users\\+\w+")
@@ -215,6 +216,8 @@ def problems_of_output(output: Json) -> Iterator[str]:
     data = output.get("data", {})
     html = text(data.get("text/html"))
     shown = text(output.get("text")) + text(data.get("text/plain")) + without_pictures(html)
+    if WIDGET_VIEW in data:
+        yield "a stored widget, an error in a notebook just opened: store its static figure (make notebooks)"
     if output.get("name") == "stderr":
         yield f"text on stderr: {shown[:80]!r}"
     if match := WARNING.search(shown):

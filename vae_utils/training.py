@@ -103,6 +103,7 @@ def fit(
     record_every: int = 50,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 500,
+    watch: Callable[[History], bool | None] | None = None,
 ) -> History:
     """Train the model in place, on the best device there is, and return its history. Interrupt it when you like.
 
@@ -115,6 +116,8 @@ def fit(
     checkpoint: a file to save to every `checkpoint_every` steps (a multiple of `record_every`) and at the end; where
         it exists, training goes on from it, to the same numbers as without a break. It must have been made with the
         same settings, pictures, likelihood and loss (by its name; what else a function of yours does is not seen).
+    watch: called with the history after each of its entries; where it returns True, training stops there, as if
+        interrupted. It may look at the model, must leave it as it is, and draw no random numbers.
 
     Raises ValueError for pictures of a wrong shape or range or settings out of range, and TrainingDiverged, with
     the step, where the loss is no longer finite.
@@ -180,6 +183,8 @@ def fit(
                     history.seconds = earlier + time.perf_counter() - started
                     if checkpoint is not None and (done % checkpoint_every == 0 or done == steps):
                         _save_checkpoint(Path(checkpoint), model, optimizer, settings, history, device)
+                    if watch is not None and watch(history) and done < steps:
+                        raise KeyboardInterrupt
         except KeyboardInterrupt:
             history.stopped = True
             print(f"Stopped at step {done:,} of {steps:,}; the model keeps what it has learned.")

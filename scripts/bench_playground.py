@@ -1,0 +1,147 @@
+"""Measure the playground in Chromium: its size, steps and frames a second, and what its lessons show over five seeds.
+
+python scripts/bench_playground.py            size and speed (half a minute)
+python scripts/bench_playground.py --lessons  what each lesson shows (some minutes)
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import shutil
+import statistics
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from vae_utils.widgets.playground import (
+    LESSONS,
+    N_TRAIN,
+    SOURCE,
+    playground_page,
+    thumbnails,
+)
+
+NAMES = ("vae", "trainer", "lessons")
+FRAMES = """() => {
+    window.frames_ = [];
+    const count = (now) => { frames_.push(now); requestAnimationFrame(count); };
+    requestAnimationFrame(count);
+}"""
+TRAIN = """({id, seed, steps}) => {
+    const P = VAEPlayground, lesson = P.lessonCalled(id);
+    const settings = P.complete({...lesson.settings, seed});
+    const trainer = new P.Trainer(pictures, settings, lesson.then || null);
+    const begun = performance.now();
+    const before = [];
+    for (let i = 0; i < steps && trainer.step(); i++) {
+        if (lesson.then && trainer.steps === lesson.then.at) before.push(...trainer.heldOut().kl);
+    }
+    const seconds = (performance.now() - begun) / 1000, {figures, again, status} = trainer.snapshot(true);
+    let apart = 0; // how much the eight pictures that come back differ from the first
+    const side = P.SIDE, wide = side * P.SHOWN;
+    for (let i = 0; i < again.length; i += 4) {
+        const x = (i / 4) % wide, y = Math.floor(i / 4 / wide);
+        const first = again.subarray(4 * (y * wide + (x % side)));
+        for (let c = 0; c < 3; c++) apart = Math.max(apart, Math.abs(again[i + c] - first[c]));
+    }
+    return {...figures, apart, status, before, rate: trainer.steps / seconds};
+}"""
+
+
+def trainer_page(browser: Browser) -> Page:
+    """A page with the playground's trainer and its pictures, and nothing to see."""
+    page = browser.new_page()
+    for name in NAMES:
+        page.add_script_tag(content=(SOURCE / f"{name}.js").read_text(encoding="utf-8"))
+    x = thumbnails()[0]
+    page.evaluate(
+        """([train, held]) => {
+            const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+            window.pictures = {pixels: 768, train: bytes(train), held: bytes(held)};
+        }""",
+        [base64.b64encode(part.numpy().tobytes()).decode() for part in (x[:N_TRAIN], x[N_TRAIN:])],
+    )
+    return page
+
+
+def speed(browser: Browser) -> None:
+    """Steps a second of the trainer alone, and steps and frames a second of the whole page."""
+    page = trainer_page(browser)
+    for width in (8, 16, 32, 64):
+        rate = page.evaluate(
+            """(width) => {
+                const trainer = new VAEPlayground.Trainer(pictures, {...VAEPlayground.DEFAULTS, width});
+                trainer.advance(500);
+                return trainer.advance(2000) / 2;
+            }""",
+            width,
+        )
+        print(f"trainer alone, width {width:2}: {rate:4.0f} steps a second")
+    page.close()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "playground.html"
+        file.write_text(playground_page(), encoding="utf-8")
+        print(f"page: {file.stat().st_size / 1e6:.2f} MB")
+        for name, script in (("in a worker", ""), ("in slices", "window.Worker = undefined")):
+            page = browser.new_page(viewport={"width": 1000, "height": 1000})
+            if script:
+                page.add_init_script(script)
+            begun = time.perf_counter()
+            page.goto(file.as_uri())
+            page.wait_for_function("document.querySelector('.playground')?.dataset.steps >= 1")
+            first = time.perf_counter() - begun
+            page.evaluate(FRAMES)
+            page.wait_for_function("document.querySelector('.playground').dataset.steps >= 500", timeout=120_000)
+            settled = time.perf_counter() - begun
+            frames = page.evaluate("frames_")
+            gaps = sorted(b - a for a, b in pairwise(frames))
+            rate = page.locator(".count").inner_text().split("·")[-1].strip()
+            print(
+                f"{name}: first step after {first:.1f} s, 500 after {settled:.1f} s, {rate}; "
+                f"{1000 * len(gaps) / sum(gaps):.0f} frames a second, 95 % of frames within "
+                f"{gaps[int(0.95 * len(gaps))]:.0f} ms"
+            )
+            page.close()
+
+
+def lessons(browser: Browser, seeds: int, steps: int, which: list[str]) -> None:
+    """What each lesson shows at its end, for each seed."""
+    page = trainer_page(browser)
+    for lesson in which:
+        runs = [page.evaluate(TRAIN, {"id": lesson, "seed": seed, "steps": steps}) for seed in range(seeds)]
+        print(f"\n{lesson}, {steps} steps (nll above floor | KL | distance | what comes back differs by, of 255)")
+        for seed, run in enumerate(runs):
+            before = f" (before: {', '.join(f'{kl:.2f}' for kl in run['before'])})" if run["before"] else ""
+            print(
+                f"  seed {seed}: {run['nll']:5.1f} | {', '.join(f'{kl:.2f}' for kl in run['kl'])}{before} | "
+                f"{run['distance']:.2f} | {run['apart']:.0f}  {run['status']}"
+            )
+        middle = statistics.median(run["distance"] for run in runs)
+        print(f"  median distance from the prior {middle:.2f}, nll {statistics.median(run['nll'] for run in runs):.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--browser", default="chromium", help="where Chromium is (default: on PATH)")
+    parser.add_argument("--lessons", nargs="*", choices=LESSONS, help="measure lessons (these; none named: all)")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=600)
+    given = parser.parse_args()
+    with sync_playwright() as playwright:
+        path = shutil.which(given.browser)
+        if path is None:
+            parser.error(f"no {given.browser} here: name a Chromium with --browser")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        if given.lessons is None:
+            speed(browser)
+        else:
+            lessons(browser, given.seeds, given.steps, given.lessons or list(LESSONS))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+"""Kernel widgets in JupyterLab, moved by mouse and by keyboard; what the page then shows is read back.
+
+The tests follow one notebook from its opening to the end of its kernel: they stand in this order.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+import signal
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+from playwright.sync_api import Browser, Error, Locator, Page, expect
+
+import notebooks as runner
+from lab_server import Lab
+from vae_utils import data, widgets
+from vae_utils.models import VAE
+from vae_utils.widgets import kernel
+
+LOADING = 60_000  # milliseconds
+NAME = "09_kernel_widgets.ipynb"
+SETUP = """import os
+import torch
+from vae_utils import data, setup, widgets
+from vae_utils.models import VAE
+setup(0)
+pictures, digits = data.load("cats_dogs"), data.load("digits")
+
+def vae(shape, seed=0):
+    torch.manual_seed(seed)
+    return VAE(shape, 2, hidden=(16, 16), sigma=0.3)
+
+model = vae(digits.shape)
+print("kernel", os.getpid())"""
+CELLS = {
+    "setup": SETUP,
+    "trick": "widgets.trick()",
+    "gaussians": "widgets.two_gaussians()",
+    "beta": "widgets.beta_slider({1: vae(digits.shape, 1), 4: vae(digits.shape, 2)}, digits)",
+    "own": "widgets.draw_your_own(vae(pictures.shape), pictures)",
+    "watch": "history = widgets.watch_training(model, digits, steps=1_000_000, record_every=50)",
+    "after": 'print(f"trained {model.trained_steps}, history says {history.step[-1]}, stopped: {history.stopped}")',
+}
+
+
+def vae(shape: tuple[int, int, int], seed: int = 0) -> VAE:
+    torch.manual_seed(seed)
+    return VAE(shape, 2, hidden=(16, 16), sigma=0.3)
+
+
+@pytest.fixture(scope="module")
+def errors() -> list[Error]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, lab: Lab, errors: list[Error]) -> Iterator[Page]:
+    """The notebook in JupyterLab, as somebody sees it who has just opened it."""
+    cells = [new_code_cell(code) for code in CELLS.values()]
+    static = kernel.bundle(widgets.two_gaussians().box, widgets.two_gaussians().static(), "text")
+    del static[kernel.VIEW]  # as `make notebooks` stores it
+    cells[2].outputs, cells[2].execution_count = [new_output("display_data", data=static)], 3
+    name = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    path = lab.folder / "notebooks" / NAME
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Widgets"), *cells], metadata={"kernelspec": name}), path)
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    page.on("pageerror", lambda error: errors.append(error))
+    address = urllib.parse.urlsplit(lab.url)
+    page.goto(f"{address.scheme}://{address.netloc}/lab/tree/notebooks/{NAME}?reset&{address.query}")
+    expect(page.locator(".jp-Notebook .jp-Cell").nth(len(CELLS))).to_be_visible(timeout=LOADING)
+    yield page
+    context.close()
+
+
+def output(page: Page, name: str) -> Locator:
+    """What stands below a cell."""
+    cell = page.locator(".jp-Notebook .jp-CodeCell").nth(list(CELLS).index(name))
+    return cell.locator(".jp-OutputArea-child")
+
+
+def picture(page: Page, name: str) -> np.ndarray:
+    """The pixels of a widget's picture, which the browser has drawn."""
+    image = output(page, name).locator("img:visible").first
+    page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
+    png = base64.b64decode(image.get_attribute("src").split(",")[1])
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+def says(page: Page, name: str, text: str | re.Pattern) -> Locator:
+    """Wait until a widget's text says this."""
+    readout = output(page, name).locator(".vae-readout [role=status]").first
+    expect(readout).to_contain_text(text, timeout=LOADING)
+    return readout
+
+
+def slider(page: Page, name: str, label: str) -> Locator:
+    return output(page, name).get_by_role("slider", name=label, exact=True)
+
+
+def same(page: Page, name: str, figure: kernel.KernelFigure) -> bool:
+    """Whether the page shows, pixel for pixel, what the same figure shows here."""
+    return np.array_equal(picture(page, name), np.asarray(figure.frame.picture))
+
+
+def test_before_anything_runs_the_static_figure_stands_there(opened: Page) -> None:
+    stored = output(opened, "gaussians")
+    expect(stored.locator("img")).to_have_attribute("alt", re.compile("Two densities"))
+    expect(stored).to_contain_text(kernel.NOTE)
+    expect(stored).not_to_contain_text("Error")
+    assert picture(opened, "gaussians").shape[2] == 3
+
+
+def test_stop_reaches_a_busy_kernel_and_the_next_cell_sees_the_trained_model(opened: Page) -> None:
+    opened.locator(".jp-Notebook h1").first.click()
+    for item in ("Run", "Run All Cells"):
+        opened.get_by_role("menuitem", name=item, exact=True).click()
+    says(opened, "watch", re.compile(r"Step [\d,]+ of 1,000,000"))
+    expect(output(opened, "after")).to_have_count(0)  # busy
+    stop = output(opened, "watch").get_by_role("button", name="Stop")
+    stop.focus()
+    opened.keyboard.press("Enter")
+    expect(output(opened, "after")).to_contain_text("stopped: True", timeout=LOADING)
+    steps = re.search(r"trained (\d+), history says (\d+)", output(opened, "after").inner_text())
+    assert steps[1] == steps[2]
+    says(opened, "watch", "Stopped; the model keeps what it has learned.")
+    expect(output(opened, "watch").get_by_role("button", name="Stop")).to_be_disabled()
+
+
+def test_an_interrupt_stops_training_too(opened: Page) -> None:
+    cell = opened.locator(".jp-Notebook .jp-CodeCell").nth(list(CELLS).index("watch"))
+    cell.locator(".cm-content").click()
+    opened.keyboard.press("Control+Enter")
+    says(opened, "watch", re.compile(r"Step [\d,]+ of 1,000,000: loss [^)]*\)\.\s+These"))
+    opened.keyboard.press("Escape")
+    opened.keyboard.press("i")
+    opened.keyboard.press("i")
+    says(opened, "watch", "Stopped; the model keeps what it has learned.")
+    expect(output(opened, "watch").filter(has_text="Stopped at step")).to_be_visible()
+
+
+def test_keys_move_mu_in_the_trick(opened: Page) -> None:
+    figure = widgets.trick()
+    says(opened, "trick", "z = 1.0 + 1.0")
+    assert same(opened, "trick", figure)
+    slider(opened, "trick", "μ").focus()
+    opened.keyboard.press("ArrowRight")
+    says(opened, "trick", "z = 1.1 + 1.0")
+    figure.controls[0].value = 1.1
+    assert same(opened, "trick", figure)
+    assert slider(opened, "trick", "μ").get_attribute("aria-valuetext") == "1.1"
+
+
+def test_keys_reach_every_control_of_the_trick(opened: Page) -> None:
+    slider(opened, "trick", "μ").focus()
+    reached = []
+    for _ in range(6):
+        opened.keyboard.press("Tab")
+        reached.append(opened.evaluate("document.activeElement.outerHTML.slice(0, 60)"))
+    assert any("slider" in part or "noUi-handle" in part for part in reached)
+    assert any("checkbox" in part for part in reached)
+    assert any("<button" in part for part in reached)
+    keep = output(opened, "trick").get_by_role("checkbox")
+    keep.focus()
+    opened.keyboard.press("Space")
+    says(opened, "trick", "rolled anew at each move")
+    keep.click()
+    says(opened, "trick", "(kept)")
+
+
+def test_a_roll_changes_the_draw(opened: Page) -> None:
+    before, text = picture(opened, "trick"), says(opened, "trick", "(kept)").inner_text()
+    output(opened, "trick").get_by_role("button", name="Roll again").click()
+    expect(says(opened, "trick", "(kept)")).not_to_contain_text(re.search("ε = .*?,", text)[0])
+    assert not np.array_equal(before, picture(opened, "trick"))
+
+
+def test_the_mouse_moves_a_gaussian(opened: Page) -> None:
+    handle = slider(opened, "gaussians", "μ")
+    handle.scroll_into_view_if_needed()
+    box, track = handle.bounding_box(), output(opened, "gaussians").locator(".noUi-base").first.bounding_box()
+    opened.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    opened.mouse.down()
+    opened.mouse.move(track["x"] + track["width"] / 2, box["y"] + box["height"] / 2, steps=5)
+    opened.mouse.up()
+    place = slider(opened, "gaussians", "μ").get_attribute("aria-valuetext")
+    assert abs(float(place)) <= 0.1
+    says(opened, "gaussians", f"q = N({float(place):.2f}, 0.60²)")
+    figure = widgets.two_gaussians(mu=float(place))
+    assert same(opened, "gaussians", figure)
+    output(opened, "gaussians").get_by_role("checkbox").check()
+    says(opened, "gaussians", "KL(p ‖ q): area")
+    figure.controls[2].value = True
+    assert same(opened, "gaussians", figure)
+
+
+def test_keys_choose_beta(opened: Page) -> None:
+    digits = data.load("digits")
+    figure = widgets.beta_slider({1: vae(digits.shape, 1), 4: vae(digits.shape, 2)}, digits)
+    says(opened, "beta", "β = 1:")
+    assert np.abs(picture(opened, "beta").astype(int) - np.asarray(figure.frame.picture)).max() <= 3
+    slider(opened, "beta", "β").focus()
+    opened.keyboard.press("ArrowRight")
+    says(opened, "beta", "β = 4:")
+    figure.controls[0].value = 4
+    assert np.abs(picture(opened, "beta").astype(int) - np.asarray(figure.frame.picture)).max() <= 3
+    assert slider(opened, "beta", "β").get_attribute("aria-valuetext") == "4"
+
+
+def test_keys_draw_your_own(opened: Page) -> None:
+    pictures = data.load("cats_dogs")
+    figure = widgets.draw_your_own(vae(pictures.shape), pictures)
+    slider(opened, "own", "species").focus()
+    opened.keyboard.press("End")
+    says(opened, "own", "species 1.00")
+    figure.controls[0].value = 1
+    assert np.abs(picture(opened, "own").astype(int) - np.asarray(figure.frame.picture)).max() <= 3
+
+
+def test_names_roles_and_values_are_there(opened: Page) -> None:
+    for name in list(CELLS)[1:6]:
+        output(opened, name).first.evaluate("part => part.setAttribute('data-checked', '')")
+    found = Axe().run(opened, context="[data-checked]").response["violations"]
+    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+
+
+def test_a_page_made_of_the_notebook_shows_the_static_figures(opened: Page, lab: Lab, page: Page) -> None:
+    opened.locator(".jp-Notebook h1").first.click()
+    with opened.expect_response(lambda reply: reply.request.method == "PUT" and NAME in reply.url):
+        opened.keyboard.press("Control+s")
+    path = lab.folder / "notebooks" / NAME
+    saved = nbformat.read(path, as_version=4)
+    assert any(kernel.VIEW in part.get("data", {}) for cell in saved.cells[1:] for part in cell.outputs)
+    html = runner.page(runner.Execution(path, saved, 0.0, 0.0, None))
+    Path(lab.folder / "page.html").write_text(html, encoding="utf-8")
+    page.context.set_offline(True)
+    page.goto((lab.folder / "page.html").as_uri())
+    assert page.get_by_text(kernel.NOTE).count() == 4
+    images = page.locator(".jp-OutputArea-output img")
+    assert images.count() == 5
+    for image in images.all():
+        assert image.evaluate("image => image.complete && image.naturalWidth > 0")
+        assert image.get_attribute("alt")
+
+
+def test_when_its_kernel_dies_the_last_picture_stays_and_the_page_says_so(opened: Page) -> None:
+    before = picture(opened, "gaussians")
+    lost = output(opened, "gaussians").get_by_text(kernel.LOST)
+    expect(lost).to_be_hidden()
+    os.kill(int(re.search(r"kernel (\d+)", output(opened, "setup").inner_text())[1]), signal.SIGKILL)
+    expect(lost).to_be_visible(timeout=LOADING)
+    assert np.array_equal(before, picture(opened, "gaussians"))
+
+
+def test_no_script_of_the_page_failed(opened: Page, errors: list[Error]) -> None:
+    assert errors == []

@@ -1,0 +1,577 @@
+"""The live figures as a learner meets them: in JupyterLab before and after a run, in an exported page, by mouse,
+finger and keyboard. What their canvases hold is compared with what PyTorch decodes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from nbconvert import HTMLExporter
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+from lab_server import Lab
+from vae_utils import data, evaluation
+from vae_utils.widgets import code_map, live, traversals, walk
+
+LOADING = 60_000
+NEAR = 3 / 255  # how far a pixel of the page may lie from PyTorch's
+
+SETUP = """
+import torch
+from vae_utils import data, widgets
+from vae_utils.models import VAE, Autoencoder
+
+pictures = data.load("digits")
+
+
+def made(kind, numbers):
+    torch.manual_seed(numbers)
+    model = kind(pictures.shape, numbers)
+    with torch.no_grad():
+        model.encoder[-1].weight[:numbers] *= 20  # codes well apart
+        model.decoder[0].weight *= 2
+        model.decoder[-1].weight *= 10  # and pictures that differ
+    return model.eval()
+
+
+pair = {"autoencoder": made(Autoencoder, 2), "VAE": made(VAE, 2)}
+"""
+CELLS = [
+    SETUP,
+    "widgets.code_map(pair, pictures)",
+    "widgets.walk(pair, pictures)",
+    "widgets.traversals(made(VAE, 4), pictures)",
+    "widgets.code_map(pair['VAE'], pictures)",
+]
+
+
+# The figures, made here as the notebook makes them, and where they are shown
+
+
+@dataclass
+class Made:
+    """The notebook's models and figures, made in the test's own Python."""
+
+    pictures: data.Dataset
+    pair: dict[str, torch.nn.Module]
+    four: torch.nn.Module
+    figures: list[live.LiveFigure]
+    path: Path = Path()
+
+    @property
+    def both(self) -> list[torch.nn.Module]:
+        return list(self.pair.values())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The models, and a notebook with their figures, as it would be stored."""
+    space: dict[str, Any] = {}
+    exec(SETUP, space)
+    four = space["made"](space["VAE"], 4)
+    pictures, pair = space["pictures"], space["pair"]
+    figures = [
+        code_map(pair, pictures),
+        walk(pair, pictures),
+        traversals(four, pictures),
+        code_map(pair["VAE"], pictures),
+    ]
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    for number, source in enumerate([*CELLS, *["# room to scroll away to\n" + "\n" * 30] * 6]):
+        cell = nbformat.v4.new_code_cell(source, execution_count=number + 1)
+        if 1 <= number <= 4:
+            bundle = figures[number - 1]._repr_mimebundle_()
+            cell.outputs = [nbformat.v4.new_output("execute_result", bundle, execution_count=number + 1)]
+        notebook.cells.append(cell)
+    path = tmp_path_factory.mktemp("live") / "live.ipynb"
+    nbformat.write(notebook, path)
+    return Made(pictures, pair, four, figures, path)
+
+
+@dataclass
+class Shown:
+    """A page with the four figures, in order: code map, walk, traversals, code map of the VAE alone."""
+
+    page: Page
+    before: list[dict[str, Any]] = field(default_factory=list)  # what each output showed before it was run
+
+    def figure(self, number: int) -> Locator:
+        return self.page.locator(".vae-live").nth(number)
+
+    def state(self, number: int) -> dict[str, Any]:
+        return self.figure(number).evaluate("f => vaeLiveStates[f.closest('[data-live]').dataset.live]")
+
+    def settle(self) -> None:
+        """Wait until the page has drawn what it was asked to."""
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def new_context(browser: Browser, **options: Any) -> tuple[BrowserContext, list[str]]:
+    """A browser context, and the list of errors of its pages' scripts."""
+    context = browser.new_context(viewport={"width": 1300, "height": 1000}, **options)
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    return context, errors
+
+
+@pytest.fixture(scope="module")
+def in_lab(browser: Browser, lab: Lab, made: Made) -> Iterator[Shown]:
+    """JupyterLab with the notebook: opened untrusted, looked at, run, and saved."""
+    (lab.folder / "notebooks" / "live.ipynb").write_bytes(made.path.read_bytes())
+    context, errors = new_context(browser)
+    page = context.new_page()
+    page.goto(lab.url.replace("01_autoencoder", "live"))
+    stills = page.locator(".jp-OutputArea-output img")
+    expect(stills).to_have_count(4, timeout=LOADING)
+    before = page.locator(".jp-OutputArea-output").evaluate_all(
+        """outputs => outputs.map(output => ({
+            alt: output.querySelector("img").alt, wide: output.querySelector("img").naturalWidth,
+            canvases: output.querySelectorAll("canvas").length, text: output.innerText.trim() }))"""
+    )
+    idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+    expect(idle).to_be_attached(timeout=LOADING)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    expect(page.locator(".vae-live")).to_have_count(4, timeout=LOADING)
+    expect(idle).to_be_attached(timeout=LOADING)
+    yield Shown(page, before)
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture(scope="module")
+def exported(browser: Browser, made: Made) -> Iterator[Shown]:
+    """The notebook's page as nbconvert exports it, opened from a file with the network off."""
+    html, _ = HTMLExporter().from_filename(str(made.path))
+    path = made.path.with_suffix(".html")
+    path.write_text(html, encoding="utf-8")
+    context, errors = new_context(browser, has_touch=True, offline=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    expect(page.locator(".vae-live")).to_have_count(4)
+    yield Shown(page)
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def alone(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+    """open(html, **options): a page with nothing but this HTML on it, which follows the system's light or dark."""
+    contexts = []
+
+    def opened(html: str, **options: Any) -> Page:
+        contexts.append(new_context(browser, offline=True, **options))
+        (tmp_path / "alone.html").write_text(
+            "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>A figure</title>"
+            "<style>:root { color-scheme: light dark }</style></head>"
+            f"<body><main><h1>A figure</h1>{html}</main></body></html>",
+            encoding="utf-8",
+        )
+        page = contexts[-1][0].new_page()
+        page.goto((tmp_path / "alone.html").as_uri())
+        return page
+
+    yield opened
+    for context, errors in contexts:
+        context.close()
+        assert errors == []
+
+
+def pixels(canvas: Locator, shape: tuple[int, int, int]) -> torch.Tensor:
+    """What a canvas holds, as a picture (C, H, W) in [0, 1]."""
+    values = canvas.evaluate("c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]")
+    rgba = torch.tensor(values).reshape(shape[1], shape[2], 4) / 255
+    assert (rgba[..., 3] == 1).all(), "the canvas is not painted"
+    return rgba[..., : shape[0]].permute(2, 0, 1)
+
+
+def assert_drawn(canvas: Locator, model: torch.nn.Module, z: list[float], shape: tuple[int, int, int]) -> None:
+    """The canvas holds what the model decodes from z."""
+    gap = (pixels(canvas, shape) - evaluation.decode(model, torch.tensor([z]))[0]).abs().max().item()
+    assert gap <= NEAR
+
+
+def assert_map_drawn(shown: Shown, number: int, models: list[torch.nn.Module], made: Made) -> list[list[float]]:
+    """Each model's canvas of a code map holds what it decodes at its point. Returns the points."""
+    shown.settle()
+    points = shown.state(number)["points"]
+    canvases = shown.figure(number).locator("figure canvas")  # the drawn pictures, the real one second
+    for canvas, model, z in zip((canvases.nth(0), canvases.nth(2)), models, points, strict=False):
+        assert_drawn(canvas, model, z, made.pictures.shape)
+    return points
+
+
+def centers(made: Made, kind: str, n: int = 120) -> torch.Tensor:
+    return live.encode(made.pair[kind], made.pictures.test.x[live.choose(made.pictures, n)]).center
+
+
+# In JupyterLab
+
+
+def test_before_a_run_a_picture_with_its_text_stands_there(in_lab: Shown, made: Made) -> None:
+    for output, figure in zip(in_lab.before, made.figures, strict=True):
+        assert output["alt"] == figure.text
+        assert output["wide"] > 300
+        assert output["canvases"] == 0
+        assert output["text"] == "Run this cell to move it."
+
+
+def test_after_a_run_the_figure_takes_the_pictures_place(in_lab: Shown, made: Made) -> None:
+    expect(in_lab.page.locator(".jp-OutputArea-output img:visible")).to_have_count(0)
+    in_lab.figure(0).get_by_role("button", name="the 3").click()
+    points = assert_map_drawn(in_lab, 0, made.both, made)
+    for z, kind in zip(points, made.pair, strict=True):
+        assert z == pytest.approx(centers(made, kind)[0].tolist(), abs=1e-5)
+
+
+def test_one_hand_moves_both_points(in_lab: Shown, made: Made) -> None:
+    single = in_lab.state(3)["points"]
+    planes = in_lab.figure(0).locator(".plane")
+    planes.nth(0).scroll_into_view_if_needed()
+    boxes = [planes.nth(i).bounding_box() for i in (0, 1)]
+    mouse = in_lab.page.mouse
+    mouse.move(boxes[0]["x"] + 0.3 * boxes[0]["width"], boxes[0]["y"] + 0.6 * boxes[0]["height"])
+    mouse.down()
+    for step in range(1, 6):
+        mouse.move(boxes[0]["x"] + (0.3 + 0.1 * step) * boxes[0]["width"], boxes[0]["y"] + 0.2 * boxes[0]["height"])
+        points = assert_map_drawn(in_lab, 0, made.both, made)
+    mouse.move(boxes[0]["x"] - 300, boxes[0]["y"] + 2000, steps=3)  # out of the plane: to its corner
+    mouse.up()
+    corners = assert_map_drawn(in_lab, 0, made.both, made)
+    for i, kind in enumerate(made.pair):
+        codes = live.encode(made.pair[kind], made.pictures.test.x[live.choose(made.pictures, 120)])
+        (left, right), (bottom, top) = code_map.__globals__["plane"](codes).tolist()
+        assert points[i] == pytest.approx([left + 0.8 * (right - left), top - 0.2 * (top - bottom)], rel=0.03, abs=0.02)
+        assert corners[i] == pytest.approx([left, bottom], abs=1e-5)
+    assert in_lab.state(3)["points"] == single  # the other figure of the notebook stays where it is
+
+
+def test_a_dots_picture_shows_under_the_mouse_and_a_click_takes_it(in_lab: Shown, made: Made) -> None:
+    figure = in_lab.figure(0)
+    figure.get_by_role("button", name="the 5").click()
+    chosen = live.choose(made.pictures, 120)
+    codes = centers(made, "VAE")
+    distance = torch.cdist(codes, codes) + 1e9 * torch.eye(120)
+    i = int(distance.amin(1)[2:].argmax()) + 2  # a dot on its own
+    dot = figure.locator(".plane").nth(1).locator(".dot").nth(i)
+    dot.hover(force=True)
+    in_lab.settle()
+    real = figure.locator("figure").nth(1)
+    kind = made.pictures.label_names[int(made.pictures.test.y[chosen[i]])]
+    expect(real).to_contain_text(f"real: {'an' if kind == '8' else 'a'} {kind}")
+    difference = pixels(real.locator("canvas"), made.pictures.shape) - made.pictures.test.x[chosen[i]]
+    assert difference.abs().max() <= 1 / 255
+    assert in_lab.state(0)["chosen"] == 1
+    dot.click(force=True)
+    points = assert_map_drawn(in_lab, 0, made.both, made)
+    assert in_lab.state(0)["chosen"] == i
+    for z, kind in zip(points, made.pair, strict=True):
+        assert z == pytest.approx(centers(made, kind)[i].tolist(), abs=1e-5)
+
+
+def test_the_clouds_are_the_encoders(in_lab: Shown, made: Made) -> None:
+    figure = in_lab.figure(0)
+    figure.get_by_role("button", name="the 3").click()
+    in_lab.settle()
+    codes = live.encode(made.pair["VAE"], made.pictures.test.x[live.choose(made.pictures, 120)])
+    (left, right), _ = code_map.__globals__["plane"](codes).tolist()
+    drawn = figure.locator(".plane").nth(1).locator("ellipse.cloud")
+    for ellipse, sd in zip(drawn.all(), (2, 1), strict=True):
+        radii = [float(ellipse.get_attribute(name)) for name in ("rx", "ry")]
+        assert radii == pytest.approx((sd * codes.width[0] * 320 / (right - left)).tolist(), rel=1e-4)
+    expect(figure.locator(".plane").nth(0).locator("ellipse.cloud")).to_have_count(0)  # an autoencoder has none
+
+
+def test_the_keyboard_moves_the_point_and_jupyterlab_stays(in_lab: Shown, made: Made) -> None:
+    figure, keys = in_lab.figure(3), in_lab.page.keyboard
+    plane = figure.locator(".plane")
+    figure.get_by_role("checkbox").focus()
+    keys.press("Tab")
+    expect(plane).to_be_focused()
+    assert plane.evaluate("p => getComputedStyle(p).outlineStyle") == "solid"
+    active = in_lab.page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
+    cell = active.evaluate("c => [...c.parentElement.children].indexOf(c)")
+    keys.press("Home")
+    in_lab.settle()
+    (start,) = in_lab.state(3)["points"]
+    (left, right), _ = code_map.__globals__["plane"](
+        live.encode(made.pair["VAE"], made.pictures.test.x[live.choose(made.pictures, 120)])
+    ).tolist()
+    step = (right - left) / 60
+    for key, moved in (
+        ("ArrowRight", [step, 0]),
+        ("ArrowDown", [step, -step]),
+        ("ArrowLeft", [0, -step]),
+        ("ArrowUp", [0, 0]),
+        ("Shift+ArrowUp", [0, 6 * step]),
+        ("Shift+ArrowRight", [6 * step, 6 * step]),
+    ):
+        keys.press(key)
+        (z,) = assert_map_drawn(in_lab, 3, [made.pair["VAE"]], made)
+        assert z == pytest.approx([start[0] + moved[0], start[1] + moved[1]], abs=1e-4)
+    shown = ", ".join(f"{value:.2f}".replace("-", "−") for value in z)
+    assert plane.get_attribute("aria-valuetext").startswith(f"({shown}), nearest real code: a")
+    keys.press("Enter")
+    (z,) = assert_map_drawn(in_lab, 3, [made.pair["VAE"]], made)
+    nearest = centers(made, "VAE")[in_lab.state(3)["chosen"]]
+    assert z == pytest.approx(nearest.tolist(), abs=1e-5)
+    expect(figure.get_by_role("status")).to_contain_text(figure.locator(".read-out").inner_text())
+    assert active.evaluate("c => [...c.parentElement.children].indexOf(c)") == cell
+    assert active.count() == 1
+
+
+def test_the_walk_goes_from_one_picture_to_the_other(in_lab: Shown, made: Made) -> None:
+    figure, keys = in_lab.figure(1), in_lab.page.keyboard
+    go = figure.get_by_role("slider")
+    go.focus()
+    ends = {
+        kind: live.encode(model, made.pictures.test.x[list(made.pictures.followed)]).center
+        for kind, model in made.pair.items()
+    }
+    for press, t in (
+        ("Home", 0),
+        ("ArrowRight", 0.01),
+        ("Shift+ArrowRight", 0.06),
+        ("End", 1),
+        ("Shift+ArrowLeft", 0.95),
+    ):
+        keys.press(press)
+        in_lab.settle()
+        assert in_lab.state(1)["t"] == pytest.approx(t)
+        assert go.get_attribute("aria-valuetext") == f"{round(100 * t)} % of the way from the 3 to the 5"
+        for i, (kind, model) in enumerate(made.pair.items()):
+            start, end = ends[kind]
+            canvas = figure.locator(".road > canvas").nth(i)
+            assert_drawn(canvas, model, (start + t * (end - start)).tolist(), made.pictures.shape)
+    strip = figure.locator(".strip").nth(1)
+    strip.scroll_into_view_if_needed()
+    box = strip.bounding_box()
+    in_lab.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 10)
+    in_lab.settle()
+    assert in_lab.state(1)["t"] == pytest.approx(0.5, abs=0.01)
+    expect(figure).to_contain_text(
+        f"VAE: {evaluation.path_ratio(made.pair['VAE'], ends['VAE'][:1], ends['VAE'][1:]).item():.2f} times as long"
+    )
+
+
+def test_traversals_are_sorted_by_what_they_do(in_lab: Shown, made: Made) -> None:
+    figure, keys = in_lab.figure(2), in_lab.page.keyboard
+    codes = live.encode(made.four, made.pictures.test.x[live.choose(made.pictures, 500)])
+    effect = traversals.__globals__["effects"](made.four, codes)
+    order = effect.argsort(descending=True).tolist()
+    sliders = figure.get_by_role("slider")
+    assert [s.get_attribute("aria-label") for s in sliders.all()] == [f"Number {j + 1} of the code" for j in order]
+    expect(figure.locator(".latent").nth(1)).to_contain_text(f"{100 * effect[order[0]]:.1f} %")
+    figure.get_by_role("button", name="the 5").click()
+    in_lab.settle()
+    start = in_lab.state(2)["z"]
+    assert start == pytest.approx(codes.center[1].tolist(), abs=1e-4)
+    drawn = figure.locator("figure canvas").nth(0)
+    assert_drawn(drawn, made.four, start, made.pictures.shape)
+    sliders.nth(0).focus()
+    for press in ("End", "Shift+ArrowLeft", "Home"):
+        keys.press(press)
+        in_lab.settle()
+        z = in_lab.state(2)["z"]
+        assert [i for i in range(4) if z[i] != start[i]] == [order[0]]
+        assert_drawn(drawn, made.four, z, made.pictures.shape)
+    low = figure.locator(".latent").nth(1).locator("canvas").nth(0)  # the small picture shows the slider's low end
+    assert_drawn(low, made.four, z, made.pictures.shape)
+    figure.get_by_role("button", name="Reset").click()
+    in_lab.settle()
+    assert in_lab.state(2)["z"] == start
+    figure.get_by_role("button", name="the prior's middle").click()
+    in_lab.settle()
+    assert_drawn(drawn, made.four, [0.0] * 4, made.pictures.shape)
+
+
+def test_scrolling_away_and_back_loses_nothing_in_the_dark(in_lab: Shown, lab: Lab, made: Made) -> None:
+    in_lab.page.keyboard.press("Control+s")
+    expect(in_lab.page.locator(".jp-mod-dirty")).to_have_count(0)
+    settings, token = lab.url.split("/lab/")[0] + "/lab/api/settings/@jupyterlab/", lab.url.split("token=")[1]
+    page = in_lab.page.context.new_page()
+
+    def put(windowing: str, theme: str) -> None:
+        for plugin, values in (
+            ("notebook-extension:tracker", {"windowingMode": windowing}),
+            ("apputils-extension:themes", {"theme": f"JupyterLab {theme}", "adaptive-theme": False}),
+        ):
+            headers = {"Authorization": f"token {token}"}
+            assert page.request.put(settings + plugin, data={"raw": json.dumps(values)}, headers=headers).ok
+
+    try:
+        put("full", "Dark")
+        page.goto(lab.url.replace("01_autoencoder", "live"))
+        shown = Shown(page)
+        expect(shown.figure(0)).to_be_visible(timeout=LOADING)  # saved after a run: trusted, and moving at once
+        shown.figure(0).get_by_role("button", name="next real picture").click()
+        shown.figure(0).locator(".plane").nth(0).focus()
+        page.keyboard.press("Shift+ArrowRight")
+        before = assert_map_drawn(shown, 0, made.both, made)
+        scroller = page.locator(".jp-WindowedPanel-outer")
+        scroller.evaluate("s => { s.scrollTop = s.scrollHeight }")
+        expect(page.locator(".vae-live .plane").first).not_to_be_in_viewport()
+        scroller.evaluate("s => { s.scrollTop = 0 }")
+        expect(shown.figure(0)).to_be_visible()
+        assert assert_map_drawn(shown, 0, made.both, made) == before
+        ink = shown.figure(0).locator(".cross").first.evaluate("c => getComputedStyle(c).stroke")
+        assert sum(map(int, re.findall(r"\d+", ink)[:3])) > 500  # light on dark
+        ground = shown.figure(0).locator(".plane").first.evaluate("p => getComputedStyle(p).backgroundColor")
+        assert ground == "rgba(0, 0, 0, 0)"
+    finally:
+        put("none", "Light")
+        page.close()
+
+
+# In an exported page, from a file, with the network off
+
+
+def test_the_exported_page_moves_by_finger(exported: Shown, made: Made) -> None:
+    expect(exported.page.locator("img:visible")).to_have_count(0)
+    plane = exported.figure(3).locator(".plane")
+    plane.scroll_into_view_if_needed()
+    box = plane.bounding_box()
+    exported.page.touchscreen.tap(box["x"] + 3, box["y"] + 3)
+    (z,) = assert_map_drawn(exported, 3, [made.pair["VAE"]], made)
+    codes = live.encode(made.pair["VAE"], made.pictures.test.x[live.choose(made.pictures, 120)])
+    (left, right), (_, top) = code_map.__globals__["plane"](codes).tolist()
+    assert z == pytest.approx([left, top], abs=0.02 * (right - left))
+    assert plane.evaluate("p => getComputedStyle(p).touchAction") == "none"  # a finger drags the point, not the page
+
+
+def test_every_figure_of_the_exported_page_draws(exported: Shown, made: Made) -> None:
+    assert_map_drawn(exported, 0, made.both, made)
+    exported.figure(2).get_by_role("slider").first.focus()
+    exported.page.keyboard.press("End")
+    exported.settle()
+    assert_drawn(
+        exported.figure(2).locator("figure canvas").first, made.four, exported.state(2)["z"], made.pictures.shape
+    )
+    exported.figure(1).get_by_role("slider").focus()
+    exported.page.keyboard.press("Home")
+    exported.settle()
+    start = live.encode(made.pair["VAE"], made.pictures.test.x[[made.pictures.followed[0]]]).center[0].tolist()
+    assert_drawn(exported.figure(1).locator(".road > canvas").nth(1), made.pair["VAE"], start, made.pictures.shape)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_it_is_accessible_in_light_and_dark(alone: Callable[..., Page], made: Made, number: int) -> None:
+    page = alone(made.figures[number].html)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page).response["violations"]
+        assert found == [], [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found]
+        ink = page.locator(".vae-live").evaluate("f => getComputedStyle(f).color")
+        assert (sum(map(int, re.findall(r"\d+", ink)[:3])) > 500) == (scheme == "dark")
+
+
+# What can go wrong
+
+
+def test_weights_that_are_no_numbers_leave_a_message(alone: Callable[..., Page], made: Made) -> None:
+    bad = json.dumps(live.as_data(torch.full((64,), torch.nan)))  # of the last layer, one for each of 64 pixels
+    for figure in made.figures[:3]:
+        start = figure.html.index('"layers"')
+        html, count = re.subn(
+            r'("outputs":64,"bits":\d+,"weights":"[^"]*","scales":)"[^"]*"', rf"\1{bad}", figure.html[start:]
+        )
+        assert count
+        page = alone(figure.html[:start] + html)
+        expect(page.get_by_role("alert").first).to_contain_text("not finite (NaN)")
+
+
+def test_a_figure_that_can_not_start_keeps_its_picture(alone: Callable[..., Page], made: Made) -> None:
+    page = alone(made.figures[1].html.replace('"layers"', '"lawyers"'))
+    expect(page.get_by_role("alert")).to_contain_text("This figure could not start")
+    expect(page.get_by_role("img", name=made.figures[1].text)).to_be_visible()
+
+
+def test_copies_of_one_output_all_start_and_share_what_was_done(alone: Callable[..., Page], made: Made) -> None:
+    page = alone(2 * made.figures[3].html)
+    shown = Shown(page)
+    expect(page.locator(".vae-live")).to_have_count(2)
+    shown.figure(0).get_by_role("button", name="the 5").click()
+    shown.settle()
+    again = made.figures[3].html.split("<script>")  # as JupyterLab draws an output again
+    page.evaluate(
+        """([html, script]) => {
+            const output = document.createElement("div");
+            document.querySelector("main").replaceChildren(output);
+            output.innerHTML = html;
+            const code = document.createElement("script");
+            code.textContent = script;
+            output.append(code);
+        }""",
+        [again[0], again[1].replace("</script>", "")],
+    )
+    expect(page.locator(".vae-live")).to_have_count(1)
+    assert shown.state(0)["chosen"] == 1
+    expect(shown.figure(0).get_by_role("button", name="the 5")).to_have_attribute("aria-pressed", "true")
+
+
+def test_walking_is_calm_for_who_asked_for_less_motion(alone: Callable[..., Page], made: Made) -> None:
+    shown = Shown(alone(made.figures[1].html, reduced_motion="reduce"))
+    button = shown.figure(0).get_by_role("button")
+    button.click()
+    expect(button).to_have_text("Stop")
+    places = shown.page.evaluate(
+        """() => new Promise(done => {
+            const state = Object.values(vaeLiveStates)[0], seen = new Set();
+            const look = () => (seen.add(state.t), state.t < 0.75 ? requestAnimationFrame(look) : done([...seen]));
+            look();
+        })"""
+    )
+    assert places == [0.5, 0.625, 0.75]
+    button.click()
+    expect(button).to_have_text("Walk")
+
+
+def test_narrow_pages_do_not_scroll_sideways(alone: Callable[..., Page], made: Made) -> None:
+    for figure in made.figures[:3]:
+        page = alone(figure.html)
+        page.set_viewport_size({"width": 360, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+# decoder.js on its own
+
+
+@pytest.mark.parametrize("name", ["cats_dogs", "digits"])
+@pytest.mark.parametrize("bend", [torch.nn.ELU, torch.nn.GELU])
+def test_the_page_decodes_what_pytorch_decodes(alone: Callable[..., Page], name: str, bend: type) -> None:
+    torch.manual_seed(0)
+    shape = {"cats_dogs": (3, 32, 32), "digits": (1, 8, 8)}[name]
+    model = torch.nn.Module()
+    pixels_ = shape[0] * shape[1] * shape[2]
+    layers = [torch.nn.Linear(3, 256), bend(), torch.nn.Linear(256, 64), bend(), torch.nn.Linear(64, pixels_)]
+    model.decoder = torch.nn.Sequential(*layers, torch.nn.Sigmoid())
+    model.decode = lambda z: model.decoder(z).unflatten(1, shape)
+    with torch.no_grad():
+        layers[0].weight *= 2
+        layers[-1].weight *= 10
+    reach = torch.cat([6 * torch.rand(200, 3) - 3, 6 * torch.randint(0, 2, (8, 3)).float() - 3])
+    packed = live.pack(model, reach)
+    z = torch.cat([6 * torch.rand(200, 3) - 3, torch.cartesian_prod(*[torch.tensor([-3.0, 3.0])] * 3)])
+    script = (live.JS / "decoder.js").read_text(encoding="utf-8")
+    compare = """([packed, codes, ...targets]) => {
+        const decode = makeDecoder(packed);
+        return targets.map(floats).map((target) => {
+            const size = target.length / codes.length;
+            const gap = (n, i, value) => Math.abs(value - target[n * size + i]);
+            return Math.max(...codes.map((z, n) => decode(z).reduce((most, v, i) => Math.max(most, gap(n, i, v)), 0)));
+        });
+    }"""
+    targets = [live.as_data(pictures.flatten(1)) for pictures in (evaluation.decode(model, z), packed(z))]
+    gaps = alone("").evaluate(
+        f"(given) => {{ {script}\nreturn ({compare})(given); }}", [packed.for_page(), z.tolist(), *targets]
+    )
+    assert gaps[0] <= NEAR
+    assert gaps[1] <= 1e-4  # Python knows what the page does

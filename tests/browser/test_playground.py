@@ -1,0 +1,263 @@
+"""The playground on a page of its own, opened from a file with no network: it trains, and everything can be used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from vae_utils.widgets.playground import N_TRAIN, playground_page, thumbnails
+
+PATIENCE = 30_000  # milliseconds
+STEPS = "Number(document.querySelector('.playground').dataset.steps)"
+ROWS = ".playground canvas.pg-row"
+DRAWN = """() => [...document.querySelectorAll('.playground canvas')].map((canvas) => {
+    const bytes = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    return new Set(bytes).size;
+})"""
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("playground") / "playground.html"
+    file.write_text(playground_page(), encoding="utf-8")
+    return file.as_uri()
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Open]:
+    """Opens the playground in a fresh context; fails the test where a script fails or the page asks for anything."""
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def visit(hash: str = "", before: str = "", **options: object) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1000, "height": 1000}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda r: r.url.startswith(("file:", "data:", "blob:")) or wrong.append(r.url))
+        if before:
+            page.add_init_script(before)
+        page.goto(address + hash)
+        expect(page.locator(".playground")).to_be_visible(timeout=PATIENCE)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def steps(page: Page, at_least: int) -> int:
+    """Wait until so many steps are done and drawn; how many they are then."""
+    page.wait_for_function(f"{STEPS} >= {at_least}")
+    return page.evaluate(STEPS)
+
+
+def pause(page: Page) -> int:
+    """Pause, and wait until the run has stopped: its step."""
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".playground")).to_have_attribute("data-running", "false")
+    page.wait_for_function("!/a second/.test(document.querySelector('.count').textContent)")
+    return page.evaluate(STEPS)
+
+
+def curve(page: Page, title: str) -> list[float]:
+    """The present values of one of the three curves, as a screen reader hears them."""
+    told = page.locator(f'.curves canvas[aria-label^="{title}"]').get_attribute("aria-label")
+    return [float(found.replace(",", "")) for found in re.findall(r"[\d.,]+", told.split("now")[1])]
+
+
+def setting(page: Page, name: str) -> str:
+    return page.get_by_label(name, exact=True).input_value()
+
+
+def no_bad_numbers(page: Page) -> None:
+    everything = page.locator(".playground").inner_text() + str(
+        page.evaluate("[...document.querySelectorAll('.playground [aria-label]')].map((e) => e.ariaLabel)")
+    )
+    assert not re.search(r"NaN|Infinity|undefined|null", everything)
+
+
+def test_it_trains_by_itself_and_the_loss_falls(visit: Open) -> None:
+    page = visit()
+    expect(page.locator(".vae-live-still")).to_be_hidden()
+    steps(page, 1)
+    first = curve(page, "What comes back wrong")[0]
+    before = page.locator(ROWS).first.screenshot()
+    steps(page, 120)
+    assert page.locator(".playground").get_attribute("data-where") == "worker"
+    assert curve(page, "What comes back wrong")[0] < 0.75 * first
+    assert page.locator(ROWS).first.screenshot() != before
+    assert min(page.evaluate(DRAWN)) > 2  # no canvas is blank
+    expect(page.locator(".told")).to_contain_text("nats above its floor")
+    expect(page.get_by_role("status")).to_contain_text("Step 1")  # a screen reader was told at step 100
+    no_bad_numbers(page)
+
+
+def test_pause_one_step_and_restart(visit: Open) -> None:
+    page = visit()
+    steps(page, 5)
+    at = pause(page)
+    page.get_by_role("button", name="One step").click()
+    page.wait_for_function(f"{STEPS} === {at + 1}")
+    page.get_by_role("button", name="Restart").click()
+    page.wait_for_function(f"{STEPS} === 0")
+    page.get_by_role("button", name="Play").click()
+    steps(page, 5)
+
+
+def test_an_address_brings_every_setting(visit: Open) -> None:
+    page = visit("#beta=20&lr=0.01&width=16&noise=off&averaged=code&seed=7")
+    wanted = {"noise": "off", "sum or mean": "code", "width": "16", "Seed": "7"}
+    assert {name: setting(page, name) for name in wanted} == wanted
+    assert page.get_by_label("β (KL weight)").get_attribute("aria-valuetext") == "20"
+    assert page.get_by_label("learning rate").get_attribute("aria-valuetext") == "0.01"
+    steps(page, 5)
+    expect(page.locator(".told")).to_contain_text("With the noise put back")
+
+
+def test_controls_change_the_run_and_the_address(visit: Open) -> None:
+    page = visit()
+    steps(page, 5)
+    at = pause(page)
+    page.get_by_label("β (KL weight)").press("ArrowRight")
+    page.get_by_label("learning rate").press("ArrowRight")
+    page.get_by_label("noise").select_option("cut")
+    page.get_by_label("sum or mean").select_option("both")
+    assert page.evaluate("location.hash") == "#beta=2&lr=0.01&noise=cut&averaged=both"
+    assert page.evaluate(STEPS) == at  # these go on from where they are
+    page.get_by_label("width").select_option("8")
+    page.wait_for_function(f"{STEPS} === 0")  # another network starts anew
+    page.get_by_label("Seed").fill("12")
+    page.get_by_label("Seed").press("Enter")
+    assert page.evaluate("location.hash") == "#beta=2&lr=0.01&width=8&noise=cut&averaged=both&seed=12"
+    page.evaluate("location.hash = 'beta=5'")  # a link on the same page
+    expect(page.get_by_label("β (KL weight)")).to_have_attribute("aria-valuetext", "5")
+    assert setting(page, "noise") == "on"
+    page.evaluate("location.hash = 'a-heading'")
+    assert page.get_by_label("β (KL weight)").get_attribute("aria-valuetext") == "5"
+
+
+def test_lessons_set_what_they_say(visit: Open) -> None:
+    page = visit("#lesson=dimension")
+    expect(page.get_by_role("button", name="A dimension dies")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="A mean for a sum").click()
+    assert page.evaluate("location.hash") == "#lesson=mean"
+    assert setting(page, "sum or mean") == "pixels"
+    expect(page.locator(".says")).to_contain_text("averaged over pixels")
+    steps(page, 150)
+    assert max(curve(page, "KL")) < 0.5  # the code is on its way out
+    page.get_by_label("β (KL weight)").press("ArrowRight")
+    expect(page.get_by_role("button", name="A mean for a sum")).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_diverging_run_says_so_and_restarts(visit: Open) -> None:
+    page = visit("#lr=10")
+    alarm = page.get_by_role("alert")
+    expect(alarm).to_contain_text("Diverged at step")
+    expect(alarm).to_contain_text("learning rate, 10, is too large")
+    no_bad_numbers(page)
+    assert min(page.evaluate(DRAWN)) > 2
+    assert Axe().run(page).response["violations"] == []
+    page.get_by_role("button", name="Restart with 0.005").click()
+    steps(page, 40)
+    expect(alarm).to_be_hidden()
+    assert page.evaluate("location.hash") == ""
+
+
+def test_axe_finds_nothing_on_a_dark_phone(visit: Open) -> None:
+    page = visit(viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True)
+    steps(page, 5)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert Axe().run(page).response["violations"] == []
+    page.get_by_role("button", name="Pause").tap()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    heights = page.evaluate("[...document.querySelectorAll('.playground button')].map((b) => b.offsetHeight)")
+    assert min(h for h in heights if h) >= 30
+
+
+def test_with_reduced_motion_it_waits_to_be_started(visit: Open) -> None:
+    page = visit(reduced_motion="reduce")
+    steps(page, 0)
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    page.get_by_role("button", name="One step").click()
+    page.wait_for_function(f"{STEPS} === 1")
+    page.get_by_role("button", name="Play").click()
+    steps(page, 5)
+
+
+def test_it_rests_where_it_is_not_seen_and_keeps_its_state(visit: Open) -> None:
+    page = visit()
+    box = page.locator(".playground")
+    steps(page, 10)
+    page.evaluate("document.body.style.paddingTop = '5000px'")
+    expect(box).to_have_attribute("data-running", "false")
+    page.evaluate("document.body.style.paddingTop = '0'")
+    expect(box).to_have_attribute("data-running", "true")
+    # JupyterLab throws an output away and draws it again, script and all
+    at = page.evaluate(STEPS)
+    page.evaluate("""() => {
+        const place = document.querySelector('[data-live]'), script = place.nextElementSibling;
+        const fresh = document.createElement('script'), again = document.createElement('div');
+        fresh.textContent = script.textContent;
+        again.dataset.live = place.dataset.live;
+        place.replaceWith(again);
+        script.replaceWith(fresh);
+    }""")
+    assert steps(page, at + 10) < at + 10_000
+    assert page.locator(".playground").count() == 1
+    expect(box).to_have_attribute("data-running", "true")
+
+
+FORBIDDEN = {  # how a browser or a page's policy may refuse a worker: at once, or a moment later
+    "at once": "window.Worker = class { constructor() { throw new Error('forbidden'); } };",
+    "later": """window.Worker = class {
+        constructor() { setTimeout(() => this.onerror(new Event('error')), 50); }
+        postMessage() {}
+        terminate() {}
+    };""",
+}
+
+
+@pytest.mark.parametrize("when", FORBIDDEN)
+def test_without_workers_it_trains_in_slices(visit: Open, when: str) -> None:
+    page = visit(before=FORBIDDEN[when])
+    steps(page, 10)
+    assert page.locator(".playground").get_attribute("data-where") == "page"
+
+
+def test_the_page_has_pythons_pictures(visit: Open) -> None:
+    page = visit()
+    steps(page, 0)
+    train, held = page.evaluate(
+        """() => {
+            const {pictures} = Object.values(window.vaeLiveStates)[0].kept;
+            return [pictures.train.reduce((sum, byte, i) => sum + byte * (i % 1009), 0), Array.from(pictures.held)];
+        }"""
+    )
+    x = thumbnails()[0].flatten(1).long()
+    known = x[:N_TRAIN].flatten()
+    assert train == int((known * (torch.arange(len(known)) % 1009)).sum())
+    assert held == x[N_TRAIN:].flatten().tolist()
+
+
+def test_keys_stay_with_the_playground(visit: Open) -> None:
+    page = visit(before="window.heard = []; addEventListener('keydown', (e) => heard.push(e.key));")
+    page.get_by_label("β (KL weight)").focus()
+    for key in ("ArrowRight", "ArrowDown", "Home", "PageUp"):
+        page.keyboard.press(key)
+    page.get_by_label("noise").focus()
+    page.keyboard.press("o")
+    page.get_by_role("button", name="Restart").focus()
+    page.keyboard.press(" ")
+    assert page.evaluate("heard") == []
+    page.keyboard.press("Tab")
+    assert page.evaluate("heard") == ["Tab"]

@@ -1,0 +1,152 @@
+"""The course as a site, as `make html` builds it, opened from its folder with the network off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+WIDE, PHONE = {"width": 1300, "height": 900}, {"width": 390, "height": 844}
+GENERATED = {"genindex", "py-modindex", "search"}
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built site."""
+    for tool in ("sphinx", "myst_nb", "sphinx_book_theme"):
+        pytest.importorskip(tool, reason="building the site needs the extra called site")
+    import build_site
+
+    target = tmp_path_factory.mktemp("site") / "html"
+    assert build_site.main(["--target", str(target)]) == 0
+    return target
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Page]:
+    """A page without a network. It fails the test if a script fails or anything is asked for that is not there."""
+    context = browser.new_context(viewport=WIDE, offline=True)
+    opened, trouble = context.new_page(), []
+    opened.on("pageerror", lambda error: trouble.append(str(error)))
+    opened.on("requestfailed", lambda request: trouble.append(f"not found: {request.url}"))
+    yield opened
+    context.close()
+    assert trouble == []
+
+
+def pages(site: Path) -> list[Path]:
+    """The pages that somebody wrote."""
+    found = sorted(
+        page for page in site.rglob("*.html") if "_static" not in page.parts and "_modules" not in page.parts
+    )
+    return [page for page in found if page.stem not in GENERATED]
+
+
+class Anchors(HTMLParser):
+    """The places in a page that can be linked to, and where its links go."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.places: set[str] = set()
+        self.links: list[str] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.places |= {values[name] for name in ("id", "name") if values.get(name)}
+        self.links += [values[name] for name in ("href", "src") if values.get(name)]
+
+
+def test_every_notebook_has_a_page(site: Path, notebooks: list[Path]) -> None:
+    for notebook in notebooks:
+        assert (site / "notebooks" / f"{notebook.stem}.html").is_file()
+
+
+def test_links_lead_somewhere(site: Path) -> None:
+    read = {page: Anchors(page) for page in site.rglob("*.html") if "_static" not in page.parts}
+    broken = []
+    for page, anchors in read.items():
+        for link in anchors.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc or link.startswith("#top"):
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            place = unquote(parts.fragment)
+            settings = target == site / "index.html" and "=" in place  # the playground's, and no place of the page
+            missing = place and target in read and place not in read[target].places and not settings
+            if not target.exists() or missing:
+                broken.append(f"{page.relative_to(site)}: {link}")
+    assert broken == []
+
+
+def test_the_site_holds_no_solutions(site: Path) -> None:
+    assert not list(site.glob("**/assignments/*.ipynb"))
+    for page in site.rglob("*.html"):
+        assert "BEGIN SOLUTION" not in page.read_text(encoding="utf-8"), page
+
+
+def test_pages_open_without_a_network(site: Path, visitor: Page) -> None:
+    for page in pages(site):
+        visitor.goto(page.as_uri())
+        assert visitor.locator("h1").first.is_visible()
+        outside = visitor.evaluate(
+            "performance.getEntriesByType('resource').map(r => r.name).filter(n => !/^(file|data|blob):/.test(n))"
+        )
+        assert outside == [], page
+
+
+def test_formulas_are_drawn(site: Path, visitor: Page) -> None:
+    visitor.goto((site / "notebooks" / "04_loss.html").as_uri())
+    visitor.wait_for_selector("mjx-container svg")
+    visitor.wait_for_function("MathJax.startup.promise.then(() => true)")
+    written = visitor.locator(".math").count()
+    assert written > 20 and visitor.locator(".math mjx-container").count() == written
+    assert visitor.locator("mjx-merror, [data-mjx-error]").count() == 0
+
+
+def test_pages_fit_a_phone(site: Path, visitor: Page) -> None:
+    visitor.set_viewport_size(PHONE)
+    for page in pages(site):
+        visitor.goto(page.as_uri())
+        assert visitor.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_can_be_used_by_everybody(site: Path, browser: Browser, scheme: str) -> None:
+    """axe-core finds nothing to complain of."""
+    context = browser.new_context(viewport=WIDE, offline=True, color_scheme=scheme)
+    opened, found = context.new_page(), []
+    for page in pages(site):
+        opened.goto(page.as_uri())
+        for violation in Axe().run(opened).response["violations"]:
+            found.append(f"{page.name}: {violation['id']}: {violation['nodes'][0]['html'][:200]}")
+    context.close()
+    assert found == []
+
+
+def test_search_finds_the_elbo(site: Path, visitor: Page) -> None:
+    visitor.goto((site / "search.html").as_uri() + "?q=ELBO")
+    visitor.wait_for_selector("#search-results li a")
+    results = visitor.locator("#search-results li a").evaluate_all("links => links.map(link => link.href)")
+    assert any("04_loss" in result for result in results)
+
+
+def test_the_playground_learns_on_the_front_page(site: Path, visitor: Page) -> None:
+    visitor.goto((site / "index.html").as_uri())
+    root = visitor.locator("[data-playground]").first
+    root.wait_for()
+    visitor.wait_for_function("document.querySelector('[data-playground]').vaePlayground?.step >= 100")
+    curve = visitor.evaluate("document.querySelector('[data-playground]').vaePlayground.losses")
+    assert curve[-1] < curve[0]
+
+
+def test_title_and_language(site: Path) -> None:
+    for page in pages(site):
+        text = page.read_text(encoding="utf-8")
+        assert re.search(r'<html lang="en"', text) and re.search(r"<title>[^<]+</title>", text), page

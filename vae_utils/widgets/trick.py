@@ -1,0 +1,178 @@
+"""A draw z = mu + sigma * epsilon that you can push, and what its gradient is worth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import ipywidgets
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import plots
+from .kernel import Frame, KernelFigure, Sheet, course_style, new_figure, row, slider
+
+Z = (-5.0, 11.0)  # the part of the axis of z that is drawn
+SLOPES = np.linspace(-80, 40, 121)  # the bins of single-draw slopes
+REACH = 0.25  # length of the arrow for a slope of 1
+TRAIL = 200  # places remembered
+
+
+@dataclass
+class _State:
+    epsilon: float
+    trail: list[tuple[float, float]]
+
+
+def trick(mu: float = 1.0, sigma: float = 1.0, target: float = 5.0, seed: int = 0, draws: int = 4000) -> KernelFigure:
+    """The reparameterization trick for the loss f(z) = (z - target)^2 of one number z drawn from N(mu, sigma^2).
+
+    Move mu and sigma, keep epsilon or roll it anew at each move. Left: where z falls, the loss there, and an arrow
+    against its gradient. Middle: the losses at the places where mu has been. Right: slopes in mu as `draws` single
+    draws estimate them, by the path of the draw and by the score function, and the exact slope 2 (mu - target).
+
+    mu in [-1, 7], sigma in [0.1, 2], target in [0, 6], draws from 100 on; ValueError otherwise. The same seed rolls
+    the same dice.
+    """
+    for name, value, low, high in (("mu", mu, -1, 7), ("sigma", sigma, 0.1, 2), ("target", target, 0, 6)):
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {value}; it must lie between {low} and {high}.")
+    if draws < 100:
+        raise ValueError(f"draws is {draws}; a histogram needs 100 or more.")
+    dice = np.random.default_rng(seed)
+    rolls = dice.standard_normal(draws)  # kept, so that the histograms glide
+    state = _State(round(float(dice.standard_normal()), 3), [])
+
+    sliders = slider("μ", -1, 7, mu), slider("σ", 0.1, 2, sigma)
+    keep = ipywidgets.Checkbox(True, description="keep ε when μ or σ moves", indent=False)
+    keep.layout.width = "auto"
+    again = ipywidgets.Button(description="Roll again", tooltip="Roll a new ε")
+    sheet, parts = _figure(target)
+
+    def look() -> Frame:
+        mu, sigma = (control.value for control in sliders)
+        state.trail.append((mu, (mu + sigma * state.epsilon - target) ** 2))
+        del state.trail[:-TRAIL]
+        return _frame(sheet, parts, mu, sigma, target, state, rolls, keep.value)
+
+    figure = KernelFigure([*sliders, keep], look, row(*sliders, keep, again))
+
+    def forget(_: object) -> None:
+        state.trail.clear()  # those belong to another curve
+
+    def roll(*_: object) -> None:
+        state.epsilon = round(float(dice.standard_normal()), 3)
+
+    def roll_when_moved(_: object) -> None:
+        if not keep.value:
+            roll()
+
+    def button(_: object) -> None:
+        roll()
+        if keep.value:
+            state.trail.clear()
+        figure.redraw()
+
+    # Before the picture is drawn, not after: the last observer must be the figure's.
+    for control in (*sliders, keep):
+        control.unobserve(figure.redraw, names="value")
+    sliders[1].observe(forget, names="value")
+    keep.observe(forget, names="value")
+    for control in sliders:
+        control.observe(roll_when_moved, names="value")
+    for control in (*sliders, keep):
+        control.observe(figure.redraw, names="value")
+    again.on_click(button)
+    figure.button = again
+    return figure
+
+
+def slopes(mu: float, sigma: float, target: float, rolls: NDArray) -> tuple[NDArray, NDArray]:
+    """Estimates of d/dmu E[(z - target)^2], one for each roll epsilon: along the path, and by the score function."""
+    z = mu + sigma * rolls
+    return 2 * (z - target), (z - target) ** 2 * (z - mu) / sigma**2
+
+
+def variances(mu: float, sigma: float, target: float) -> tuple[float, float]:
+    """The exact variances of what `slopes` estimates with."""
+    d = mu - target
+    return 4 * sigma**2, (d**4 + 14 * d**2 * sigma**2 + 15 * sigma**4) / sigma**2
+
+
+def _figure(target: float) -> tuple[Sheet, dict]:
+    with course_style():
+        figure = new_figure(9.6, 3.3)
+        left, right = figure.subfigures(1, 2, width_ratios=[1.9, 1])
+        curve, visited = left.subplots(1, 2, width_ratios=[1.25, 1])
+        z = np.linspace(*Z, 200)
+        curve.plot(z, (z - target) ** 2, color=plots.INK, lw=1.5)
+        curve.set(xlim=Z, ylim=(-3, 60), xlabel="z", ylabel="loss f(z)", yticks=[0, 20, 40, 60], xticks=[-5, 0, 5, 10])
+        visited.set(xlim=(-1.2, 7.2), ylim=(-3, 60), xlabel="μ", yticks=[0, 20, 40, 60])
+        visited.set_title("losses where μ has been")
+        parts = {
+            "cloud": curve.fill_between(z, 0 * z, 0 * z, color=plots.SKY, alpha=0.6, lw=0),
+            "drop": curve.plot([], [], color=plots.GREY, lw=1, ls=":")[0],
+            "arrow": curve.annotate("", (0, 0), (1, 1), arrowprops={"arrowstyle": "-|>", "color": plots.VERMILION}),
+            "dot": curve.plot([], [], "o", color=plots.BLUE, ms=7)[0],
+            "average": visited.plot([], [], color=plots.INK, lw=1.5, label="average of all draws")[0],
+            "roll": visited.plot([], [], color=plots.SKY, lw=1.5, label="this ε, kept")[0],
+            "trail": visited.plot([], [], "o", color=plots.SKY, ms=4)[0],
+            "here": visited.plot([], [], "o", color=plots.BLUE, ms=7)[0],
+        }
+        visited.legend(loc="upper right")
+        parts["arrow"].arrow_patch.set(linewidth=2.5, mutation_scale=16)
+        curve.set_title("z, and the arrow against its gradient")
+        axes = right.subplots(2, 1, sharex=True)
+        for ax, name, color in zip(axes, ("pathwise", "score function"), (plots.GREEN, plots.VERMILION), strict=True):
+            ax.set(xlim=(SLOPES[0], SLOPES[-1]), ylim=(0, 1.1), yticks=[], ylabel=name)
+            parts[name] = ax.stairs(np.zeros(len(SLOPES) - 1), SLOPES, fill=True, color=color)
+            parts[f"exact, {name}"] = ax.axvline(0, color=plots.INK, lw=1.2)
+        axes[1].set_xlabel("slope in μ from one draw (line: exact)")
+        return Sheet(figure, list(parts.values())), parts
+
+
+def _frame(
+    sheet: Sheet, parts: dict, mu: float, sigma: float, target: float, state: _State, rolls: NDArray, kept: bool
+) -> Frame:
+    z = mu + sigma * state.epsilon
+    loss, gradient = (z - target) ** 2, 2 * (z - target)
+    axis = np.linspace(*Z, 200)
+    height = 9 * np.exp(-0.5 * ((axis - mu) / sigma) ** 2) / max(sigma, 0.5)
+    parts["cloud"].set_verts([np.column_stack([np.r_[axis, axis[::-1]], np.r_[height, 0 * axis]])])
+    parts["drop"].set_data([z, z], [0, loss])
+    parts["dot"].set_data([z], [loss])
+    parts["arrow"].set_position((z, loss))  # where it starts
+    parts["arrow"].xy = (z - REACH * gradient, loss)
+    parts["arrow"].set_visible(abs(gradient) > 0.5)  # shorter than its head
+    places = np.linspace(-1.2, 7.2, 100)
+    parts["average"].set_data(places, (places - target) ** 2 + sigma**2)
+    parts["roll"].set_data(places, (places + sigma * state.epsilon - target) ** 2)
+    parts["roll"].set_visible(kept)
+    parts["trail"].set_data(*np.array(state.trail).T)
+    parts["here"].set_data([mu], [loss])
+    exact = 2 * (mu - target)
+    found = []
+    for name, estimates in zip(("pathwise", "score function"), slopes(mu, sigma, target, rolls), strict=True):
+        counts = np.histogram(np.clip(estimates, SLOPES[0], SLOPES[-1]), SLOPES)[0]
+        parts[name].set_data(counts / counts.max())
+        parts[f"exact, {name}"].set_xdata([exact, exact])
+        found.append(estimates)
+    outside = np.mean((found[1] < SLOPES[0]) | (found[1] > SLOPES[-1]))
+    edge = f" ({outside:.0%} beyond the axis, in its last bars)" if outside > 0.005 else ""
+    path, score = found
+    exact_path, exact_score = variances(mu, sigma, target)
+    text = (
+        f"ε = {state.epsilon:.2f} ({'kept' if kept else 'rolled anew at each move'}), so z = {mu:.1f} + {sigma:.1f} · "
+        f"({state.epsilon:.2f}) = {z:.2f}. Loss {loss:.2f}; its gradient {gradient:.2f} reaches μ as it is, and σ "
+        f"times ε: {gradient * state.epsilon:.2f}.\n"
+        f"Slope of the average loss in μ: exactly {exact:.2f}. One draw says, pathwise, {path.mean():.2f} on average "
+        f"with standard deviation {path.std():.1f} (formula {math.sqrt(exact_path):.1f});\nby the score function "
+        f"{score.mean():.2f} with {score.std():.1f} (formula {math.sqrt(exact_score):.1f}){edge}: "
+        f"{exact_score / exact_path:,.0f} times the variance."
+    )
+    alt = (
+        f"The loss (z - {target:g})² with z at {z:.2f} and an arrow toward {'larger' if gradient < 0 else 'smaller'} "
+        f"z; losses against μ; histograms of single-draw slopes around {exact:.1f}, narrow for the path, wide for the "
+        "score function."
+    )
+    return Frame(sheet.image(), alt, text)
