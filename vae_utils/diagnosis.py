@@ -1,0 +1,649 @@
+"""Does anything look wrong with this VAE? `examine` asks the model, and its loss where there is one, and says so.
+
+It looks from the outside only: at what goes in and comes out. Each finding is one question with a figure in its
+answer. `UNSEEN` lists what no such look can tell.
+
+Two of the questions rest on what holds exactly wherever training has come to rest, for every weight of the KL, where
+the layers next to the code and to the pictures are linear. The decoder's first layer can undo any shift and any scale
+of the codes, so at rest neither can lower the KL: each number of the code has mean 0 and E[mu^2 + sigma^2] = 1 over the
+pictures. And the bias of the last layer can make the pictures lighter or darker, so for a Bernoulli the average of what
+comes back is the average picture.
+"""
+
+import math
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .evaluation import frechet_distance
+from .losses import gaussian_kl
+from .training import _own_random_numbers
+
+Loss = Callable[[nn.Module, Tensor], dict[str, Tensor] | Tensor]
+
+ACTIVE = 0.01  # a number of the code is in use where the variance of its mu is larger (Burda et al., 2016)
+LEAST = 100  # pictures that the averages need
+MOST = 2000  # pictures that they take
+PASSES, ROWS = 16, 256  # draws of epsilon: so many for each of so many pictures
+SPARE = 0.03  # share of 1 + KL that a shift and a scale of the codes may still save
+ASIDE = 0.1  # how far the average reconstruction may be from the average picture, in shares of the variance
+APART = 0.25  # how far pictures from the prior may be from pictures from the encoder's clouds, likewise
+
+UNSEEN = (
+    "how the loss was trained: gradients that were never zeroed, a learning rate, too few steps, the same batch again",
+    "how figures were reported: z = mu at test time, sums beside means, training pictures in the test",
+    "whether the pictures are what they should be, the likelihood suits them and the network is large enough",
+    "a constant in the loss, which changes no gradient",
+)
+UNSEEN_WITHOUT_LOSS = (
+    "the weight of the KL: every beta above 0 gives a model that is healthy in itself",
+    "the scale of the reconstruction: a squared error without 1/(2 sigma^2) is a right loss for another sigma",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One question and its answer. healthy: None where it could not be asked."""
+
+    name: str
+    healthy: bool | None
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{'?' if self.healthy is None else '✓' if self.healthy else '✗'} {self.name}: {self.sentence}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `examine` found; printed, one line for each question and a list of what it can't see."""
+
+    findings: tuple[Finding, ...]
+    unseen: tuple[str, ...]
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """The names of the findings that look wrong."""
+        return tuple(finding.name for finding in self.findings if finding.healthy is False)
+
+    def __getitem__(self, name: str) -> Finding:
+        found = {finding.name: finding for finding in self.findings}
+        if name not in found:
+            raise KeyError(f"no finding is called {name!r}; this report has {', '.join(found)}")
+        return found[name]
+
+    def __str__(self) -> str:
+        count = len(self.wrong)
+        head = f"{count} finding{'s' * (count != 1)}: {', '.join(self.wrong)}" if count else "Nothing looks wrong."
+        lines = [head, *map(str, self.findings), "Not seen from here:", *(f"  - {line}" for line in self.unseen)]
+        return "\n".join(textwrap.fill(line, 88, subsequent_indent="    ") for line in lines)
+
+    __repr__ = __str__
+
+
+def examine(model: nn.Module, x: Tensor, *, loss: Loss | None = None, beta: float = 1.0, seed: int = 0) -> Report:
+    """Examine a trained VAE on pictures and report, question by question, what looks healthy and what does not.
+
+    model: model(x) -> (parameters of p(x|z), mu, logvar), with mu and logvar (batch, latent_dim). Where it has
+        `decode` (or a module `decoder`), the draw of z is watched on its way there, and new codes are decoded.
+        Attributes `likelihood` ("bernoulli": the parameters are logits; "gaussian": means) and `sigma` are used.
+    x: 100 pictures or more, as the model takes them; the training pictures are best. The first 2,000 are used.
+    loss: (model, x) -> the loss as a number, as (batch,) or as {"loss": ...}, such as `training.vae_loss`. It is
+        asked with made-up codes and reconstructions what it charges for them. It must take all it needs from
+        model(x), or from model.encode, .reparameterize and .decode.
+    beta: the weight of the KL that you meant.
+
+    The model's weights, gradients, mode and the random state stay as they were. Raises TypeError for a model that
+    does not return such a triple and ValueError for too few pictures.
+    """
+    if len(x) < LEAST:
+        raise ValueError(f"averages need {LEAST} pictures or more, but x has {len(x)}")
+    if not 0 < beta < math.inf:
+        raise ValueError(f"beta must be a number above 0, not {beta}")
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    x = x[:MOST].to(device)
+    with _undisturbed(model), _own_random_numbers(seed, device), torch.enable_grad():
+        seen = _look(model, x)
+        findings = [_finite(model, seen)]
+        if findings[0].healthy:
+            findings += _draw(model, x)
+            findings += [_path(model, x, noisy=findings[1].healthy), _heads(seen), _use(seen), _scale(seen)]
+            findings += [_average_picture(seen, x), _samples(model, seen)]
+            if loss is not None:
+                findings += _charges(model, loss, x, seen, beta)
+    unseen = UNSEEN if loss is not None else (*UNSEEN_WITHOUT_LOSS, *UNSEEN)
+    return Report(tuple(findings), unseen)
+
+
+@contextmanager
+def _undisturbed(model: nn.Module) -> Iterator[None]:
+    """Buffers and mode of every part are afterwards as they were."""
+    modes = [(part, part.training) for part in model.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+
+
+@dataclass
+class _Seen:
+    """What a look over the pictures showed, all (n, ...), without gradients."""
+
+    parameters: Tensor
+    mu: Tensor
+    logvar: Tensor
+    picture: Callable[[Tensor], Tensor]  # parameters of p(x|z) -> mean pictures, flat
+
+    @property
+    def variance(self) -> Tensor:
+        return self.logvar.exp()
+
+
+def _triple(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What model(x) returns, where it is what it should be."""
+    wanted = "examine needs a model with model(x) -> (parameters, mu, logvar)"
+    out = model(x)
+    if not (isinstance(out, tuple | list) and len(out) == 3 and all(isinstance(part, Tensor) for part in out)):
+        found = f"{len(out)} parts" if isinstance(out, tuple | list) else type(out).__name__
+        raise TypeError(f"{wanted}, three tensors; this one returned {found}")
+    parameters, mu, logvar = out
+    if mu.ndim != 2 or mu.shape != logvar.shape or len(mu) != len(x) or parameters.numel() != x.numel():
+        shapes = ", ".join(str(tuple(part.shape)) for part in out)
+        raise TypeError(
+            f"{wanted}, as many parameters as pixels, mu and logvar (batch, latent); the shapes are {shapes}"
+        )
+    return parameters, mu, logvar
+
+
+@torch.no_grad()
+def _look(model: nn.Module, x: Tensor) -> _Seen:
+    model.eval()
+    parts = zip(*(_triple(model, part) for part in x.split(500)), strict=True)
+    parameters, mu, logvar = (torch.cat(part).float() for part in parts)
+    likelihood = getattr(model, "likelihood", None)
+    low, high = parameters.aminmax()
+    logits = likelihood == "bernoulli" if likelihood is not None else not (low >= -0.01 and high <= 1.01)
+    return _Seen(parameters, mu, logvar, (lambda p: p.sigmoid().flatten(1)) if logits else (lambda p: p.flatten(1)))
+
+
+def _finite(model: nn.Module, seen: _Seen) -> Finding:
+    weights = [name for name, weight in model.named_parameters() if not weight.isfinite().all()]
+    outputs = {"parameters": seen.parameters, "mu": seen.mu, "logvar": seen.logvar, "sigma": seen.variance}
+    odd = [name for name, values in outputs.items() if not values.isfinite().all()]
+    if weights or odd:
+        what = f"the weights {weights[0]}" if weights else " and ".join(odd)
+        return Finding("finite", False, f"NaN or infinity in {what}; nothing else was examined.")
+    low, high = (value.item() for value in seen.logvar.aminmax())
+    return Finding("finite", True, f"no NaN, no infinity; logvar lies between {low:.1f} and {high:.1f}.")
+
+
+# The draw
+
+
+@contextmanager
+def _watched(model: nn.Module) -> Iterator[list[Tensor]]:
+    """A list that fills with the codes on their way to `decode`, or else to the module `decoder`."""
+    codes: list[Tensor] = []
+    own, hook = vars(model).get("decode"), None
+    decode, decoder = getattr(model, "decode", None), getattr(model, "decoder", None)
+    module = next((part for part in (decode, decoder) if isinstance(part, nn.Module)), None)
+    patched = callable(decode) and not isinstance(decode, nn.Module)
+    if patched:
+
+        def watch(z: Tensor, *args: object, **kwargs: object) -> object:
+            codes.append(z)
+            return decode(z, *args, **kwargs)
+
+        model.decode = watch
+    elif module is not None:
+        hook = module.register_forward_pre_hook(lambda _, args: codes.append(args[0]))
+    try:
+        yield codes
+    finally:
+        if hook is not None:
+            hook.remove()
+        elif patched:
+            del model.decode
+            if own is not None:
+                model.decode = own
+
+
+def _draw(model: nn.Module, x: Tensor) -> list[Finding]:
+    """Is there noise, fresh in each pass, and is it what N(mu, sigma^2) needs?"""
+    model.train()  # where a model draws at all, it does so in training
+    x = x[:ROWS]
+    with torch.no_grad(), _watched(model) as codes:
+        passes = [_triple(model, x) for _ in range(PASSES)]
+    mu, logvar = (torch.stack([out[i].float() for out in passes]) for i in (1, 2))
+    if len(codes) != PASSES or any(z.shape != mu.shape[1:] for z in codes):
+        moves = torch.stack([out[0].float() for out in passes]).std(0).max().item()
+        if moves == 0:
+            return [Finding("noise", False, "passes over the same pictures give the same result: nothing is drawn.")]
+        why = "forward calls neither `decode` nor `decoder`, or not with z alone"
+        return [Finding("noise", True, "passes differ."), Finding("spread", None, f"z could not be watched ({why}).")]
+    z, sigma = torch.stack(codes).float(), (0.5 * logvar).exp()
+    wide = sigma > 1e-4 * (1 + mu.abs())  # narrower ones drown in rounding
+    if wide.float().mean() < 0.1:
+        return [Finding("noise", None, f"sigma is {sigma.median():.0e}, too narrow to tell a draw from rounding.")]
+    if not ((z - mu).abs() > 1e-6 * (1 + mu.abs())).any():
+        return [Finding("noise", False, "z is exactly mu: nothing is drawn, every cloud is a point.")]
+    if ((z[0] - z[1]).abs() <= 1e-6 * (1 + mu[0].abs())).all():
+        return [Finding("noise", False, "every pass draws the same epsilon: a fixed seed, or dice rolled only once.")]
+    found = [Finding("noise", True, "each pass draws anew.")]
+    epsilon = torch.where(wide, (z - mu) / sigma, torch.nan)
+    if shared := _shared(epsilon):
+        return [*found, Finding("independence", False, shared)]
+    found.append(_spread(epsilon, mu))
+    if found[-1].healthy:
+        found += [_shape(epsilon), _fresh(epsilon)]
+    return found
+
+
+def _spread(epsilon: Tensor, mu: Tensor) -> Finding:
+    """Mean 0, variance 1, and nothing to do with mu, number by number? epsilon, mu: (passes, rows, latent)."""
+    flat, centers = epsilon.flatten(0, 1), mu.flatten(0, 1)
+    counted = (~flat.isnan()).sum(0).clamp(min=1)
+    mean = flat.nansum(0) / counted
+    variance = (flat.square().nansum(0) / counted - mean.square()).clamp(min=0)
+    enough = counted > 500
+    error = 6 / counted.sqrt()
+    centered, other = (flat - mean).nan_to_num(), centers - centers.mean(0)
+    tie = (centered * other).mean(0) / (variance.sqrt() * other.std(0)).clamp(min=1e-8)
+    tied = (tie.abs() > error) & (other.std(0) > 0.02) & enough
+    wide = ((variance - 1).abs() > error * math.sqrt(2)) & enough
+    aside = (mean.abs() > error) & enough
+    low, high = variance.sqrt()[enough].aminmax() if enough.any() else (torch.tensor(1.0),) * 2
+    text = f"epsilon = (z - mu) / sigma, number by number, has a standard deviation from {low:.2f} to {high:.2f}"
+    if not (wide | aside | tied).any():
+        return Finding("spread", True, f"{text} and mean 0.")
+    reasons = []
+    if wide.any():
+        reasons.append("it should be 1: the draw uses another width than sigma = exp(logvar / 2)")
+    if aside.any():
+        reasons.append(f"its mean is up to {mean[aside].abs().max():.2f} away from 0")
+    if tied.any():
+        reasons.append(f"it rises or falls with mu (correlation up to {tie[tied].abs().max():.2f})")
+    return Finding("spread", False, f"{text}; {'; '.join(reasons)}.")
+
+
+def _shape(epsilon: Tensor) -> Finding:
+    values = epsilon[~epsilon.isnan()]
+    kurtosis = (((values - values.mean()) / values.std()) ** 4).mean().item()
+    healthy = abs(kurtosis - 3) < 6 * math.sqrt(24 / len(values)) + 0.1
+    text = f"epsilon's fourth moment is {kurtosis:.2f}: 3 for normal dice, 1.8 for uniform ones"
+    return Finding("shape", healthy, text + ("." if healthy else "; these are not normal dice."))
+
+
+def _growth(epsilon: Tensor, dim: int) -> float:
+    """How much more variance sums along `dim` have than sums of independent numbers have: 1, or more if shared."""
+    epsilon = (epsilon - epsilon.nanmean((0, 1))).nan_to_num()
+    return (epsilon.sum(dim).square().mean() / epsilon.square().mean() / epsilon.shape[dim]).item()
+
+
+def _shared(epsilon: Tensor) -> str:
+    """Who shares dice, in words, or nothing. epsilon: (passes, rows, latent)."""
+    numbers, pictures = _growth(epsilon, 2), _growth(epsilon, 1)
+    if pictures > 4:
+        return f"the pictures of a batch share their dice: sums over a batch vary {pictures:.0f} times too much."
+    if numbers > 1.5:
+        return f"the numbers of a code share their dice: their sum varies {numbers:.1f} times too much."
+    return ""
+
+
+def _fresh(epsilon: Tensor) -> Finding:
+    again = _growth(epsilon, 0)
+    if again > 2:
+        return Finding(
+            "independence", False, f"passes repeat their dice: sums of them vary {again:.1f} times too much."
+        )
+    return Finding("independence", True, "no two numbers, pictures or passes share their dice.")
+
+
+def _path(model: nn.Module, x: Tensor, noisy: bool | None) -> Finding:
+    """Does what the decoder wants reach mu and logvar? Where there is no noise, only mu is asked about."""
+    model.train()
+    with _watched(model) as codes:
+        parameters, mu, logvar = _triple(model, x[:32])
+    z = codes[0] if len(codes) == 1 and codes[0].shape == mu.shape else parameters
+    if not (mu.requires_grad and logvar.requires_grad):
+        return Finding("path", None, "mu and logvar carry no gradients (is the encoder frozen?).")
+    slopes: tuple[Tensor | None, ...] = (None, None)
+    if z.requires_grad:
+        slopes = torch.autograd.grad((z * torch.randn_like(z)).sum(), (mu, logvar), allow_unused=True)
+    to_mu, to_logvar = (slope is not None and slope.abs().max().item() > 1e-8 for slope in slopes)
+    if not to_mu:
+        only = "the encoder hears the KL alone" if not to_logvar else "only the KL says where the clouds are"
+        return Finding("path", False, f"no gradient passes from the draw to mu: {only}.")
+    if noisy and not to_logvar:
+        return Finding(
+            "path", False, "no gradient passes from the draw to logvar: only the KL says how wide clouds are."
+        )
+    return Finding("path", True, f"gradients pass through the draw to mu{' and to logvar' if to_logvar else ''}.")
+
+
+# The codes
+
+
+def _heads(seen: _Seen) -> Finding:
+    low, high = (part.amin().item() for part in (seen.mu, seen.logvar))
+    one_sided = [name for name, value in (("mu", low), ("logvar", high)) if value >= 0]
+    if one_sided:
+        return Finding(
+            "heads",
+            False,
+            f"{' and '.join(one_sided)} never below 0: is there a ReLU, or a softplus, on the last layer?",
+        )
+    return Finding("heads", True, f"mu reaches down to {low:.1f} and logvar to {high:.1f}: nothing cuts them off at 0.")
+
+
+def _use(seen: _Seen) -> Finding:
+    latent = seen.mu.shape[1]
+    kl = [gaussian_kl(seen.mu[:, [i]], seen.logvar[:, [i]]).mean().item() for i in range(latent)]
+    active = int((seen.mu.var(0) > ACTIVE).sum())
+    parts = ", ".join(f"{value:.2f}" for value in sorted(kl, reverse=True)[:10])
+    text = f"{active} of {latent} numbers in use; KL {sum(kl):.3g} nats: {parts}{', ...' if latent > 10 else ''}"
+    if active == 0:
+        back = seen.picture(seen.parameters).var(0).sum().item()
+        return Finding("use", False, f"{text}. Collapse: no number tells pictures apart (they vary by {back:.2g}).")
+    silent = "" if active == latent else ". Silent numbers need not be a fault"
+    return Finding("use", True, f"{text}{silent}.")
+
+
+def spare_nats(mu: Tensor, logvar: Tensor) -> Tensor:
+    """Nats of KL that a shift and a scale of each number of the code would save, undone by the decoder: (latent_dim,).
+
+    mu, logvar: (n, latent_dim) of many pictures. With m = E[mu^2 + sigma^2] and v = m - E[mu]^2 it is
+    (m - 1 - log v) / 2, and 0 exactly where the mean is 0 and m is 1: at every minimum of nll + beta KL.
+    """
+    moment = (mu.square() + logvar.exp()).mean(0)
+    return 0.5 * (moment - 1 - (moment - mu.mean(0).square()).log())
+
+
+def _scale(seen: _Seen) -> Finding:
+    moment = (seen.mu.square() + seen.variance).mean(0)
+    spare = spare_nats(seen.mu, seen.logvar).sum().item()
+    kl = gaussian_kl(seen.mu, seen.logvar).mean().item()
+    low, high = (value.item() for value in moment.aminmax())
+    far = seen.mu.mean(0).abs().max().item()
+    text = (
+        f"E[mu² + sigma²] is {low:.3g} to {high:.3g} (1 at rest), mu's average at most {far:.2g} from 0; "
+        f"another scale would save {spare:.2g} of {kl:.3g} nats"
+    )
+    if spare < SPARE * (1 + kl):
+        return Finding("scale", True, f"{text}.")
+    return Finding(
+        "scale",
+        False,
+        f"{text}. Either sigma in the draw and in the KL are not one, or the KL is another, or it is not "
+        "trained to the end.",
+    )
+
+
+# The pictures
+
+
+def _average_picture(seen: _Seen, x: Tensor) -> Finding:
+    back, real = seen.picture(seen.parameters), x.flatten(1).float()
+    aside = ((back.mean(0) - real.mean(0)).square().sum() / real.var(0).sum().clamp(min=1e-12)).item()
+    text = f"the average reconstruction is {aside:.2%} of the pictures' variance away from the average picture"
+    if aside < ASIDE:
+        return Finding("average picture", True, f"{text}.")
+    why = "does the loss see the same parameters as you (logits, probabilities, a second sigmoid)?"
+    return Finding("average picture", False, f"{text}: {why}")
+
+
+@torch.no_grad()
+def _samples(model: nn.Module, seen: _Seen) -> Finding:
+    """Do codes from the prior decode to what codes from the encoder's clouds decode to?"""
+    model.eval()
+    decode = getattr(model, "decode", None) or getattr(model, "decoder", None)
+    if decode is None:
+        return Finding("samples", None, "the model has no `decode`: no pictures could be made from new codes.")
+    z = seen.mu + (0.5 * seen.logvar).exp() * torch.randn_like(seen.mu)
+    try:
+        clouds, prior = (seen.picture(decode(codes).float()).cpu() for codes in (z, torch.randn_like(z)))
+    except Exception as problem:  # somebody else's decode may want more than codes, or return something else
+        return Finding("samples", None, f"`decode` made no pictures of codes alone ({type(problem).__name__}).")
+    total = clouds.var(0).sum()
+    if total < 1e-3 * max(clouds.shape[1] ** 0.5, 1):
+        return Finding("samples", None, "all codes decode to one picture, so there is nothing to compare.")
+    center = clouds.mean(0)
+    axes = torch.pca_lowrank(clouds - center, q=min(16, *clouds.shape), center=False)[2]
+    distance = frechet_distance((clouds - center) @ axes, (prior - center) @ axes) / total.item()
+    text = f"pictures from N(0, I) are {distance:.2f} of the variance away from pictures from the encoder's clouds"
+    if distance < APART:
+        return Finding("samples", True, f"{text}.")
+    return Finding("samples", False, f"{text}: the clouds do not fill the prior.")
+
+
+# The loss
+
+
+class _StandIn(nn.Module):
+    """Answers as the model would, with made-up numbers; for all else it asks the model."""
+
+    def __init__(self, model: nn.Module, parameters: Tensor, mu: Tensor, logvar: Tensor):
+        super().__init__()
+        self._made_up = {"model": model, "out": (parameters, mu, logvar)}
+
+    def __getattr__(self, name: str) -> object:
+        made_up = vars(self)["_made_up"]
+        return made_up if name == "_made_up" else getattr(made_up["model"], name)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self._made_up["out"]
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._made_up["out"][1:]
+
+    def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        return mu
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self._made_up["out"][0]
+
+
+def _bernoulli(p: Tensor, x: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(p, x, reduction="none").flatten(1).sum(1)
+
+
+def _half_squares(p: Tensor, x: Tensor) -> Tensor:
+    return 0.5 * (p - x).square().flatten(1).sum(1)
+
+
+def _cross_entropy(p: Tensor, x: Tensor) -> Tensor:
+    p = p.clamp(1e-6, 1 - 1e-6)
+    return -(x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
+
+
+MISTAKEN_NLL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "a squared error": lambda p, x: _half_squares(p.sigmoid(), x),
+    "a squared error of the logits": _half_squares,
+    "a cross-entropy after two sigmoids": lambda p, x: _bernoulli(p.sigmoid(), x),
+    "a cross-entropy with its arguments swapped": lambda p, x: _cross_entropy(x, p.sigmoid()),
+    "a Bernoulli's cross-entropy": _bernoulli,
+}
+MISTAKEN_KL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "the reverse KL(p ‖ q)": lambda m, v: ((1 + m.square()) / v.exp() - 1 + v).sum(1),
+    "a KL without mu²": lambda m, v: (v.exp() - 1 - v).sum(1),
+    "a KL without -logvar": lambda m, v: (m.square() + v.exp() - 1).sum(1),
+    "a KL with +logvar": lambda m, v: (m.square() + v.exp() - 1 + v).sum(1),
+    "a KL that takes logvar for log sigma": lambda m, v: (m.square() + (2 * v).exp() - 1 - 2 * v).sum(1),
+    "a KL with mu not squared": lambda m, v: (m + v.exp() - 1 - v).sum(1),
+    "a KL with |mu| for mu²": lambda m, v: (m.abs() + v.exp() - 1 - v).sum(1),
+    "a KL with logvar for sigma²": lambda m, v: (m.square() + v - 1 - v).sum(1),
+    "a KL with sigma for sigma²": lambda m, v: (m.square() + (0.5 * v).exp() - 1 - v).sum(1),
+    "a KL of the first number alone": lambda m, v: (m.square() + v.exp() - 1 - v)[:, 0],
+}
+
+
+def _factor(charged: Tensor, right: Tensor) -> float | None:
+    """c where charged = c * right for all probes, None where there is no such c."""
+    c = (charged @ right / (right @ right)).item()
+    return c if (charged - c * right).norm() <= 1e-4 * charged.norm().clamp(min=1e-12) else None
+
+
+def _charges(model: nn.Module, loss: Loss, x: Tensor, seen: _Seen, beta: float) -> list[Finding]:
+    """What does the loss charge for made-up reconstructions and codes?"""
+    tills = []
+    for copies in (1, 5):
+        try:
+            tills.append(_Till(model, loss, x, seen, copies))
+        except Exception as problem:  # any code may stand in a loss
+            what = (
+                "could not be asked with made-up codes"
+                if copies == 1
+                else "takes a batch of 1 and fails with 5 pictures"
+            )
+            text = f"the loss {what} ({type(problem).__name__}: {problem}".splitlines()[0]
+            return [Finding("loss", False if tills else None, f"{text}).")]
+    one, many = tills
+    found = [one.reconstruction(), one.kl()]
+    if all(finding.healthy for finding in found):
+        found.append(_weight(one, many, model, beta))
+    return found
+
+
+class _Till:
+    """The loss, asked for its price of reconstructions and of codes, each against a first one.
+
+    charged_nll, charged_kl: what it charged; right_kl: what the KL charges. copies: pictures in a batch, all alike.
+    """
+
+    def __init__(self, model: nn.Module, loss: Loss, x: Tensor, seen: _Seen, copies: int):
+        generator = torch.Generator().manual_seed(0)
+        device = torch.device("cpu") if x.device.type == "mps" else x.device  # MPS has no double precision
+
+        def normal(*size: int) -> Tensor:
+            return torch.randn(*size, generator=generator, dtype=torch.float64).to(device)
+
+        def ask(p: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+            same = [part.expand(copies, *part.shape[1:]).clone() for part in (p, mu, logvar)]
+            out = loss(_StandIn(model, *same), self.x.expand(copies, *self.x.shape[1:]).clone())
+            return (out["loss"] if isinstance(out, dict) else out).double().mean()
+
+        latent, shape = seen.mu.shape[1], seen.parameters.shape[1:]
+        self.model, self.x = model, x[:1].to(device).double()
+        logits = [2 * normal(1, *shape) for _ in range(6)]
+        likelihood = getattr(model, "likelihood", None)
+        low, high = seen.parameters.aminmax()
+        self.logits = likelihood == "bernoulli" if likelihood is not None else not (low >= -0.01 and high <= 1.01)
+        self.p = logits if self.logits else [value.sigmoid() for value in logits]
+        self.p[0] = logits[0].sigmoid()  # good as logits and as means
+        first = torch.full((2, 1, latent), 0.4, dtype=torch.float64, device=device)
+        self.codes = [tuple(first), *((1.5 * normal(1, latent), normal(1, latent)) for _ in range(12))]
+        with torch.no_grad():
+            base = ask(self.p[0], *first)
+            self.charged_nll = torch.stack([ask(p, *first) - base for p in self.p[1:]]).cpu()
+            self.charged_kl = torch.stack([ask(self.p[0], *code) - base for code in self.codes[1:]]).cpu()
+        self.right_kl = self.priced_kl(gaussian_kl)
+        leaves = [part.clone().requires_grad_() for part in self.codes[1]]
+        price = ask(self.p[0], *leaves)
+        slopes = torch.autograd.grad(price, leaves, allow_unused=True) if price.requires_grad else (None, None)
+        self.steers = all(slope is not None and bool(slope.any()) for slope in slopes)
+
+    def priced_kl(self, kl: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        prices = torch.cat([kl(mu, logvar) for mu, logvar in self.codes]).cpu()
+        return prices[1:] - prices[0]
+
+    def priced_nll(self, nll: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        x = self.x.view_as(self.p[0])
+        prices = torch.cat([nll(p, x) for p in self.p]).cpu()
+        return prices[1:] - prices[0]
+
+    def right_nlls(self) -> dict[str, Tensor]:
+        """The right prices: of the likelihood that the model names, else of each that its parameters may mean."""
+        likelihood, sigma = (getattr(self.model, name, None) for name in ("likelihood", "sigma"))
+        if likelihood == "gaussian" and isinstance(sigma, float | int):
+            return {f"a Gaussian with sigma {sigma:g}": self.priced_nll(_half_squares) / sigma**2}
+        if self.logits:
+            return {"a Bernoulli": self.priced_nll(_bernoulli)}
+        return {
+            "a Bernoulli": self.priced_nll(_cross_entropy),
+            "a Gaussian with sigma 1": self.priced_nll(_half_squares),
+        }
+
+    def nll_factor(self) -> tuple[str, float] | None:
+        fits = ((name, _factor(self.charged_nll, right)) for name, right in self.right_nlls().items())
+        return next(((name, c) for name, c in fits if c is not None and c != 0), None)
+
+    def reconstruction(self) -> Finding:
+        found = self.nll_factor()
+        if found and found[1] > 0:
+            times = "" if math.isclose(found[1], 1, rel_tol=1e-3) else f", times {found[1]:.4g}"
+            return Finding("reconstruction", True, f"the loss charges errors as {found[0]} does{times}.")
+        wanted = " or ".join(self.right_nlls())
+        for name, nll in MISTAKEN_NLL.items():
+            if (c := _factor(self.charged_nll, self.priced_nll(nll))) is not None and c > 0:
+                return Finding("reconstruction", False, f"the loss charges {name}, not the nll of {wanted}.")
+        if found:
+            return Finding(
+                "reconstruction", False, "the loss pays for errors instead of charging them: a flipped sign."
+            )
+        if not self.charged_nll.any():
+            return Finding("reconstruction", False, "the loss charges nothing for any error: the nll is not in it.")
+        return Finding("reconstruction", False, f"the loss charges errors in another way than the nll of {wanted}.")
+
+    def kl(self) -> Finding:
+        if self.charged_kl.abs().max() < 1e-9 * (1 + self.charged_nll.abs().max()):
+            return Finding("KL", False, "the loss charges nothing for any code: the KL is not in it.")
+        c = _factor(self.charged_kl, self.right_kl)
+        if c is not None and c > 0 and not self.steers:
+            return Finding("KL", False, "the loss charges the KL, but no gradient of it reaches mu and logvar.")
+        if c is not None and c > 0:
+            return Finding("KL", True, "the loss charges codes as the KL to N(0, I) does.")
+        if c is not None:
+            return Finding("KL", False, "the loss pays for the KL instead of charging it: its sign is flipped.")
+        for name, kl in MISTAKEN_KL.items():
+            c = _factor(self.charged_kl, self.priced_kl(kl))
+            if c is not None and c > 0:
+                return Finding("KL", False, f"the loss charges {name}.")
+        worst = int((self.charged_kl - self.right_kl).abs().argmax())
+        figures = f"{self.charged_kl[worst]:.2f} where the KL charges {self.right_kl[worst]:.2f}"
+        return Finding("KL", False, f"the loss charges codes otherwise than the KL to N(0, I): {figures}.")
+
+
+def _weight(one: _Till, many: _Till, model: nn.Module, beta: float) -> Finding:
+    """How much does a nat of KL weigh against a nat of reconstruction?"""
+
+    def weight(till: _Till) -> float | None:
+        nll, kl = till.nll_factor(), _factor(till.charged_kl, till.right_kl)
+        return None if nll is None or kl is None else kl / nll[1]
+
+    found, again = weight(one), weight(many)
+    if again is None or not math.isclose(found, again, rel_tol=1e-3):
+        shown = "something else" if again is None else f"{again:.4g}"
+        return Finding(
+            "weight",
+            False,
+            f"the KL weighs {found:.4g} in a batch of 1 and {shown} in a batch of 5: one term is summed "
+            "over the batch and the other is not.",
+        )
+    if math.isclose(found, beta, rel_tol=1e-3, abs_tol=1e-6):
+        times = "as much as" if math.isclose(found, 1, rel_tol=1e-3) else f"{found:.4g} times"
+        return Finding("weight", True, f"a nat of KL weighs {times} a nat of reconstruction, as you meant.")
+    pixels, latent, sigma = one.x.numel(), one.codes[0][0].numel(), getattr(model, "sigma", None)
+    reasons = {
+        "a mean over pixels beside a sum over the code": pixels,
+        "a mean over the code beside a sum over pixels": 1 / latent,
+        "a mean over pixels and a mean over the code": pixels / latent,
+        "a KL without its 1/2": 2,
+        "a KL with its 1/2 twice": 0.5,
+        "an nll in bits": math.log(2),
+    }
+    if isinstance(sigma, float | int):
+        square = 1 / (2 * sigma**2)
+        reasons["a squared error without 1/(2 sigma²)"] = square
+        reasons["a mean squared error without 1/(2 sigma²)"] = pixels * square
+    ratio = found / beta if beta else math.inf
+    why = next((f": {name}" for name, value in reasons.items() if math.isclose(ratio, value, rel_tol=1e-3)), "")
+    return Finding("weight", False, f"a nat of KL weighs {found:.4g} times a nat of reconstruction, not {beta:g}{why}.")
