@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -27,21 +28,33 @@ CONDA_NAMES = {"pytorch-cpu": "torch", "pytorch": "torch"}
 # What installing the project itself takes.
 CONDA_ONLY = {"python", "pip"}
 COMMANDS = (
+    "assignments",
     "bench",
     "claims",
     "clean",
+    "extras",
     "format",
+    "grade",
+    "html",
     "install",
     "lab",
     "lint",
     "lock",
     "notebooks",
+    "publish",
     "reproduce",
     "run",
     "test",
+    "test-colab",
+    "test-newest",
+    "test-oldest",
 )
 # What make hands down to the programs that it starts, such as these tests.
 FROM_MAKE = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHON", "TORCH", "NOTEBOOKS", "SEEDS", "DATASET", "ARGS"}
+FROM_MAKE |= {"REPO", "BRANCH", "KEEP", "WHAT"}
+# What only requirements-extra.lock has.
+EXTRAS = ("instructor", "site")
+needs_make = pytest.mark.skipif(not shutil.which("make"), reason="make is not here")
 
 
 def project(root: Path) -> dict:
@@ -89,36 +102,88 @@ def test_conda_leaves_nothing_to_pip(root: Path, conda: dict[str, Requirement]) 
     assert needed(root, "lab").keys() - conda.keys() == set()
 
 
-# requirements.lock
+# binder/
+
+
+def test_binder_has_the_ranges_of_environment_yml(root: Path) -> None:
+    def listed(name: str) -> tuple[dict, list]:
+        environment = yaml.safe_load((root / name).read_text(encoding="utf-8"))
+        return environment, environment.pop("dependencies")
+
+    (ours, packages), (conda_own, conda_packages) = listed("binder/environment.yml"), listed("environment.yml")
+    assert ours == conda_own
+    # repo2docker looks for one exact Python, and its environment step must not name the repository itself.
+    python, *rest = packages
+    assert re.fullmatch(r"python=3\.\d+", python)
+    assert SpecifierSet(project(root)["requires-python"]).contains(python.removeprefix("python="))
+    tests = {"pytest", "nbval"}
+    assert rest == [line for line in conda_packages[1:-1] if canonicalize_name(Requirement(line).name) not in tests]
+
+
+def test_binder_installs_the_course_itself(root: Path) -> None:
+    script = root / "binder" / "postBuild"
+    assert "\npython -m pip install --no-deps -e .\n" in script.read_text(encoding="utf-8")
+    assert os.name == "nt" or os.access(script, os.X_OK), "repo2docker runs only what is executable"
+
+
+# requirements.lock and requirements-extra.lock
+
+
+def pinned(path: Path) -> list[str]:
+    """The lines of a lock that are no comments."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def versions(lines: list[str]) -> dict[str, list[str]]:
+    """Package -> the versions that a lock pins, for one system or another."""
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        requirement = Requirement(line)
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==", line
+        found.setdefault(canonicalize_name(requirement.name), []).append(specifier.version)
+    return found
 
 
 @pytest.fixture(scope="module")
 def lock(root: Path) -> list[str]:
     """The lines of requirements.lock that are no comments."""
-    lines = (root / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+    return pinned(root / "requirements.lock")
 
 
-def test_lock_pins_every_dependency_within_its_range(root: Path, lock: list[str]) -> None:
-    versions: dict[str, list[str]] = {}
-    for line in lock:
-        pinned = Requirement(line)
-        (specifier,) = pinned.specifier
-        assert specifier.operator == "==", line
-        versions.setdefault(canonicalize_name(pinned.name), []).append(specifier.version)
-    for name, requirement in all_needed(root).items():
-        assert versions.get(name), f"requirements.lock lacks {name}: run make lock"
-        for version in versions[name]:
+@pytest.fixture(scope="module")
+def extra_lock(root: Path) -> list[str]:
+    """The lines of requirements-extra.lock that are no comments."""
+    return pinned(root / "requirements-extra.lock")
+
+
+def check_ranges(pins: dict[str, list[str]], requirements: dict[str, Requirement]) -> None:
+    """Is each requirement pinned, and within its range?"""
+    for name, requirement in requirements.items():
+        assert pins.get(name), f"the lock lacks {name}: run make lock"
+        for version in pins[name]:
             assert requirement.specifier.contains(version), f"{name} {version}: run make lock"
 
 
-def test_lock_names_no_place_to_download_from(root: Path) -> None:
-    text = (root / "requirements.lock").read_text(encoding="utf-8")
+def test_lock_pins_every_dependency_within_its_range(root: Path, lock: list[str]) -> None:
+    rest = [extra for extra in project(root)["optional-dependencies"] if extra not in EXTRAS]
+    check_ranges(versions(lock), needed(root, *rest))
+
+
+def test_extra_lock_pins_what_the_other_lacks(root: Path, lock: list[str], extra_lock: list[str]) -> None:
+    assert versions(lock).keys() & versions(extra_lock).keys() == set()
+    check_ranges(versions(lock) | versions(extra_lock), all_needed(root))
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-extra.lock"])
+def test_lock_names_no_place_to_download_from(root: Path, name: str) -> None:
+    text = (root / name).read_text(encoding="utf-8")
     assert not re.search(r"://|\w\.(?:org|com|io|net)\b|^\s*-", text, re.MULTILINE)
 
 
-def test_lock_leaves_cuda_to_torch(lock: list[str]) -> None:
-    assert [line for line in lock if re.match(r"nvidia-|triton|cuda-", line)] == []
+def test_lock_leaves_cuda_to_torch(lock: list[str], extra_lock: list[str]) -> None:
+    assert [line for line in lock + extra_lock if re.match(r"nvidia-|triton|cuda-", line)] == []
 
 
 # Makefile
@@ -130,6 +195,7 @@ def make(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
     return subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
 
 
+@needs_make
 @pytest.mark.parametrize("command", COMMANDS)
 def test_make_knows_its_commands(root: Path, command: str) -> None:
     result = make(root, "-n", command)
@@ -137,19 +203,20 @@ def test_make_knows_its_commands(root: Path, command: str) -> None:
     assert result.stdout or command == "install"
 
 
+@needs_make
 def test_make_help_lists_every_command(root: Path) -> None:
-    listed = re.findall(r"^  make (\w+)", make(root, "help").stdout, re.MULTILINE)
+    listed = re.findall(r"^  make ([\w-]+)", make(root, "help").stdout, re.MULTILINE)
     assert sorted(listed) == sorted((*COMMANDS, "help"))
 
 
 def test_what_is_called_exists(root: Path) -> None:
-    callers = [root / "README.md", root / ".ci" / "run", *(root / ".github" / "workflows").glob("*.yml")]
+    callers = [root / "README.md", root / ".ci" / "run", *(root / "docs").glob("*.md")]
     called = {
         (path.name, target)
         for path in callers
         # make as a command: at the start of a line or of code, or after a word or sign that starts commands.
         for target in re.findall(
-            r"(?:^\s*|`|\$ |exec |run: |&& )make ([a-z]+)", path.read_text(encoding="utf-8"), re.MULTILINE
+            r"(?:^\s*|`|\$ |exec |&& )make ([a-z-]+)", path.read_text(encoding="utf-8"), re.MULTILINE
         )
     }
     assert ("run", "test") in called
@@ -157,11 +224,14 @@ def test_what_is_called_exists(root: Path) -> None:
     assert {(name, target) for name, target in called if target not in (*COMMANDS, "help")} == set()
 
 
+@needs_make
 def test_make_passes_choices_on(root: Path) -> None:
     claims = make(root, "-n", "claims", "NOTEBOOKS=01 03", "SEEDS=4 5", "DATASET=mnist").stdout
     assert claims.rstrip().endswith("scripts/notebooks.py claims 01 03 --seeds 4 5 --dataset mnist")
     reproduce = make(root, "-n", "reproduce", "WHAT=beta estimators").stdout
     assert reproduce.rstrip().endswith("scripts/reproduce.py beta estimators")
+    lane = make(root, "-n", "test-colab", "PYTHON=python3.13", "TORCH=cpu").stdout
+    assert lane.rstrip() == "TORCH='cpu' python3.13 scripts/lane.py colab"
     assert make(root, "-n", "lab", "ARGS=--port=9999").stdout.rstrip().endswith("scripts/lab.py --port=9999")
 
 
@@ -171,8 +241,10 @@ def test_make_passes_choices_on(root: Path) -> None:
 @pytest.fixture
 def clone(root: Path, tmp_path: Path) -> Path:
     """The files that installing needs, and nothing installed."""
+    if not shutil.which("make") or os.name == "nt":
+        pytest.skip("make is not here")
     (tmp_path / "scripts").mkdir()
-    for name in ("Makefile", "pyproject.toml", "requirements.lock", "scripts/install.sh"):
+    for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-extra.lock", "scripts/install.sh"):
         (tmp_path / name).write_bytes((root / name).read_bytes())
     return tmp_path
 
@@ -279,6 +351,18 @@ def test_an_update_that_fails_is_tried_again(clone: Path, installing: dict[str, 
     notes(installing)
     assert make(clone, "install", **installing).returncode == 0
     assert notes(installing) == INSTALLING
+
+
+def test_extras_are_installed_when_asked_for(clone: Path, installing: dict[str, str]) -> None:
+    extras = "-m pip install -c requirements.lock -r requirements-extra.lock"
+    assert make(clone, "extras", **installing).returncode == 0
+    assert notes(installing) == ["-m venv --clear .venv", *INSTALLING, extras]
+    assert make(clone, "extras", **installing).returncode == 0
+    assert notes(installing) == []
+    later = (clone / ".venv" / ".extras").stat().st_mtime + 10
+    os.utime(clone / "requirements-extra.lock", (later, later))
+    assert make(clone, "extras", **installing).returncode == 0
+    assert notes(installing) == [extras]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere there is one build of PyTorch")
