@@ -1,0 +1,359 @@
+"""Assignment 1: answers, known mistakes and hidden probes. For graders; students get nothing of it."""
+
+import torch
+from torch import Tensor
+
+from grading.course import Term
+from grading.question import Mistake, Part, Question
+
+
+def pca_reconstruct(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    mean = x_train.mean(0)
+    centered = x_train - mean
+    vectors = torch.linalg.eigh(centered.T @ centered).eigenvectors.flip(1)[:, :k]
+    return (x - mean) @ vectors @ vectors.T + mean
+
+
+def _vectors(x_train: Tensor) -> Tensor:
+    """All principal directions, as columns, the largest first."""
+    return torch.linalg.svd(x_train - x_train.mean(0), full_matrices=False)[2].T
+
+
+def _not_centered(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    vectors = torch.linalg.svd(x_train, full_matrices=False)[2][:k].T
+    return x @ vectors @ vectors.T
+
+
+def _mean_lost(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    vectors = _vectors(x_train)[:, :k]
+    return (x - x_train.mean(0)) @ vectors @ vectors.T
+
+
+def _own_mean(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    vectors = _vectors(x_train)[:, :k]
+    return (x - x.mean(0)) @ vectors @ vectors.T + x.mean(0)
+
+
+def _fitted_to_x(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    return pca_reconstruct(x, x, k)
+
+
+def _smallest(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    vectors = _vectors(x_train).flip(1)[:, :k]
+    return (x - x_train.mean(0)) @ vectors @ vectors.T + x_train.mean(0)
+
+
+def _rows_for_columns(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    directions = _vectors(x_train)[:k]
+    return (x - x_train.mean(0)) @ directions.T @ directions + x_train.mean(0)
+
+
+def _one_too_many(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    return pca_reconstruct(x, x_train, k + 1)
+
+
+def hidden_error(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    errors = torch.where(hidden, (x_hat - x) ** 2, torch.zeros_like(x))
+    count = hidden.sum(1)
+    return errors.sum(1) / torch.where(count > 0, count, torch.ones_like(count))
+
+
+def _all_pixels(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    return ((x_hat - x).square() * hidden).mean(1)
+
+
+def _visible(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    return hidden_error(x_hat, x, ~hidden)
+
+
+def _sums(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    return ((x_hat - x).square() * hidden).sum(1)
+
+
+def _batch_mean(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    return hidden_error(x_hat, x, hidden).mean()
+
+
+def _pooled(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    """All hidden pixels of the batch in one average, whichever picture they are in."""
+    return (((x_hat - x).square() * hidden).sum() / hidden.sum().clamp(min=1)).expand(len(x))
+
+
+def _not_a_number(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    return ((x_hat - x).square() * hidden).sum(1) / hidden.sum(1)
+
+
+def _not_squared(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    return ((x_hat - x).abs() * hidden).sum(1) / hidden.sum(1).clamp(min=1)
+
+
+def _detached(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    return hidden_error(x_hat.detach(), x, hidden)
+
+
+def undo(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+    return (z_moved - b) @ torch.linalg.inv(A).T
+
+
+def _not_inverted(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+    return (z_moved - b) @ A.T
+
+
+def _transposed(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+    return (z_moved - b) @ torch.linalg.inv(A)
+
+
+def _as_if_a_rotation(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+    return (z_moved - b) @ A
+
+
+def _wrong_order(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+    return z_moved @ torch.linalg.inv(A).T - b
+
+
+def questions(term: Term) -> tuple[Question, ...]:
+    dice = torch.Generator().manual_seed(term.seed)
+    code, bits = term.constants["autoencoder"]["CODE"], term.constants["autoencoder"]["BITS"]
+
+    def some(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=dice)
+
+    def pictures(count: int, pixels: int) -> Tensor:
+        """Pixels that vary by very different amounts, away from 0, so that directions are clear."""
+        turn = torch.linalg.qr(some(pixels, pixels))[0]
+        return some(count, pixels) * torch.logspace(0.5, -1, pixels) @ turn + 2 + some(pixels)
+
+    def half(*shape: int) -> Tensor:
+        """Booleans, at least one True and one False in each row."""
+        drawn = torch.rand(*shape, generator=dice) < 0.5
+        drawn[:, 0], drawn[:, 1] = True, False
+        return drawn
+
+    sets = [pictures(9, 4), pictures(40, 6)]
+    turn = torch.linalg.qr(some(3, 3))[0]
+    angle = 0.3 + 0.8 * torch.rand((), generator=dice)
+    plane = torch.stack([torch.stack([angle.cos(), -angle.sin()]), torch.stack([angle.sin(), angle.cos()])])
+    return (
+        Question(
+            "pca_reconstruct",
+            pca_reconstruct,
+            {
+                "training": Part(
+                    "Reconstructions of the training pictures themselves.",
+                    [{"x": x, "x_train": x, "k": k} for x, k in ((sets[0], 1), (sets[0], 2), (sets[1], 3))],
+                ),
+                "new": Part(
+                    "Reconstructions of pictures that are not in the training set.",
+                    [
+                        {"x": 1 + some(n, x.shape[1]), "x_train": x, "k": k}
+                        for n, x, k in ((1, sets[0], 1), (5, sets[0], 2), (9, sets[1], 2))
+                    ],
+                ),
+                "ends": Part(
+                    "Codes of no numbers at all, and of as many as there are pixels.",
+                    [{"x": x, "x_train": x, "k": k} for x, k in ((sets[0], 0), (sets[0], 4), (sets[1], 6))],
+                ),
+            },
+            (
+                Mistake(
+                    "not centered",
+                    _not_centered,
+                    "You look for the directions without taking the mean away first. The first direction then mostly "
+                    "points from 0 to the mean picture, and is lost for what varies. Subtract the mean of `x_train` "
+                    "before the decomposition and before the projection, and add it at the end.",
+                    ("training", "new", "ends"),
+                ),
+                Mistake(
+                    "mean not added",
+                    _mean_lost,
+                    "You take the mean away and do not add it again. The decoder starts from the mean picture: with a "
+                    "code of no numbers it must draw the mean, and yours draws zeros.",
+                    ("training", "new", "ends"),
+                ),
+                Mistake(
+                    "mean of the new pictures",
+                    _own_mean,
+                    "You center new pictures at their own mean. On the training set nobody sees it. An autoencoder that "
+                    "is trained keeps its mean: a single new picture would come back perfect, whatever the directions.",
+                    ("new",),
+                ),
+                Mistake(
+                    "fitted to the new pictures",
+                    _fitted_to_x,
+                    "You look for the directions in `x`. The autoencoder is trained on `x_train`; on new pictures the "
+                    "directions are used and not looked for again. Otherwise the test error is a training error.",
+                    ("new",),
+                ),
+                Mistake(
+                    "smallest directions",
+                    _smallest,
+                    "You keep the directions in which the pictures vary least. `torch.linalg.eigh` sorts from small to "
+                    "large: the last columns are the ones to keep.",
+                    ("training", "new"),
+                ),
+                Mistake(
+                    "rows for columns",
+                    _rows_for_columns,
+                    "You take rows where the directions are columns (or the other way round). `svd` returns V transposed, "
+                    "with a direction in each row; the eigenvectors of `eigh` are columns.",
+                    ("training", "new"),
+                ),
+                Mistake(
+                    "one too many",
+                    _one_too_many,
+                    "You keep k + 1 directions. With k = 0 nothing but the mean picture may come back.",
+                    ("training", "new", "ends"),
+                ),
+            ),
+        ),
+        Question(
+            "hidden_error",
+            hidden_error,
+            {
+                "values": Part(
+                    "The errors, with a different number of hidden pixels in each picture.",
+                    [
+                        {"x_hat": some(2, 4), "x": some(2, 4), "hidden": half(2, 4)},
+                        {"x_hat": some(1, 5), "x": some(1, 5), "hidden": half(1, 5)},
+                        {"x_hat": some(6, 30), "x": some(6, 30), "hidden": half(6, 30)},
+                    ],
+                ),
+                "none": Part(
+                    "Pictures in which no pixel is hidden: 0, not NaN.",
+                    [{"x_hat": some(3, 4), "x": some(3, 4), "hidden": torch.zeros(3, 4, dtype=torch.bool)}],
+                ),
+                "gradient": Part(
+                    "The gradient with respect to x_hat.",
+                    [{"x_hat": some(3, 7), "x": some(3, 7), "hidden": half(3, 7)}],
+                    gradients=("x_hat",),
+                ),
+            },
+            (
+                Mistake(
+                    "divided by all pixels",
+                    _all_pixels,
+                    "You divide by the number of all pixels. A picture with few hidden pixels then looks well filled in, "
+                    "however wrong they are. Divide by the number of hidden ones, each picture by its own.",
+                    ("values", "gradient"),
+                ),
+                Mistake(
+                    "the visible pixels",
+                    _visible,
+                    "You measure the pixels that were not hidden. `hidden` is True where the autoencoder could not look, "
+                    "and these pixels count.",
+                    ("values", "none", "gradient"),
+                ),
+                Mistake(
+                    "a sum",
+                    _sums,
+                    "You return the sum over the hidden pixels. The task asks for the average: pictures with more hidden "
+                    "pixels must not look worse for that alone.",
+                    ("values", "gradient"),
+                ),
+                Mistake(
+                    "one number for the batch",
+                    _batch_mean,
+                    "You return one number for the whole batch. Each picture has its own.",
+                    ("values", "none", "gradient"),
+                ),
+                Mistake(
+                    "pooled",
+                    _pooled,
+                    "You average over the hidden pixels of all pictures together. Each picture has its own error and its "
+                    "own number of hidden pixels: sum along dimension 1 only.",
+                    ("values", "gradient"),
+                ),
+                Mistake(
+                    "0/0",
+                    _not_a_number,
+                    "Where no pixel is hidden you divide 0 by 0. One such picture makes the average over a batch NaN. "
+                    "Divide by at least 1, `.clamp(min=1)`.",
+                    ("none",),
+                ),
+                Mistake(
+                    "not squared",
+                    _not_squared,
+                    "You average absolute errors. The task asks for squared ones.",
+                    ("values", "gradient"),
+                ),
+                Mistake(
+                    "gradient cut off",
+                    _detached,
+                    "The numbers are right, and no gradient reaches `x_hat`: something cuts the path (`.detach()`, `.data`, "
+                    "`torch.no_grad()`, NumPy). A network could not learn from this error.",
+                    ("gradient",),
+                ),
+            ),
+        ),
+        Question(
+            "undo",
+            undo,
+            {
+                "rotation": Part(
+                    "A is a rotation of the plane.",
+                    [{"z_moved": some(n, 2), "A": plane, "b": some(2)} for n in (1, 4)],
+                ),
+                "any": Part(
+                    "Any A that has an inverse, also with more latents.",
+                    [
+                        {"z_moved": some(1, 2), "A": torch.tensor([[1.0, 2.0], [0.0, 1.0]]), "b": some(2)},
+                        {"z_moved": some(5, 3), "A": turn * torch.tensor([3.0, 1.0, 0.5]), "b": some(3)},
+                    ],
+                ),
+            },
+            (
+                Mistake(
+                    "moved again",
+                    _not_inverted,
+                    "You multiply by A once more. To go back, take `b` away and then multiply by the inverse of A, "
+                    "or solve a linear system with `torch.linalg.solve`.",
+                    ("rotation", "any"),
+                ),
+                Mistake(
+                    "transposed",
+                    _transposed,
+                    "You use the inverse of A on the wrong side. Codes are rows, so `move` multiplies them by `A.T` from the "
+                    "right; to undo it, multiply by the inverse of `A.T`.",
+                    ("rotation", "any"),
+                ),
+                Mistake(
+                    "transpose for inverse",
+                    _as_if_a_rotation,
+                    "You use the transpose of A as its inverse. That is true of rotations only. A shear or a stretch "
+                    "needs the inverse.",
+                    ("any",),
+                ),
+                Mistake(
+                    "wrong order",
+                    _wrong_order,
+                    "You multiply first and take `b` away afterwards. What was done last is undone first: `b` goes first.",
+                    ("rotation", "any"),
+                ),
+            ),
+        ),
+        Question(
+            "ratio",
+            lambda: 3 * 32 * 32 * 8 / (code * bits),
+            {"value": Part("How many times smaller the code is.", tolerance=5e-3)},
+            (
+                Mistake(
+                    "bits forgotten",
+                    lambda: 3 * 32 * 32 / code,
+                    "You compare how many numbers there are. A number of the code takes `BITS` bits, one of a picture 8.",
+                    ("value",),
+                ),
+                Mistake(
+                    "upside down",
+                    lambda: code * bits / (3 * 32 * 32 * 8),
+                    "This is the code's size over the picture's. Asked was how many times smaller the code is.",
+                    ("value",),
+                ),
+                Mistake(
+                    "colors forgotten",
+                    lambda: 32 * 32 * 8 / (code * bits),
+                    "You counted one number for each pixel. A color pixel has three.",
+                    ("value",),
+                ),
+            ),
+        ),
+    )

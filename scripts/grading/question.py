@@ -1,0 +1,252 @@
+"""A coding question: its parts, the known mistakes, and how what a student's function did is judged.
+
+The parts of a question are test cells of its notebook, graded one by one; their points stand there and only there.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from vae_utils.exercises.attempt import guard, seed
+from vae_utils.exercises.compare import as_double, difference, numbers, relation, same
+from vae_utils.exercises.exercise import VALUE, Observation, Probe, observe
+
+from .kernel.observer import Other, decode, encode
+
+Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known mistake. slug: its short name; function: a wrong implementation; why: what to tell the student.
+
+    loses: the parts that must not give points for it; the tests hold the key to that.
+    """
+
+    slug: str
+    function: Callable[..., Any]
+    why: str
+    loses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One test cell. about: what it looks at, for the feedback; probes: arguments by name, in order.
+
+    gradients: the float tensors among them whose gradient is compared in place of the value.
+    pick: which of the numbers returned this part looks at; None: all.
+    tolerance: relative; None: what fits the dtype. For numbers that a student worked out by hand.
+    """
+
+    about: str
+    probes: Sequence[Arguments] = ({},)
+    gradients: tuple[str, ...] = ()
+    pick: int | None = None
+    tolerance: float | None = None
+
+    def agrees(self, got: Observation, expected: Observation, key: str) -> bool:
+        """Whether that observation is as expected, as far as this part looks."""
+        a, b = got.get(key), expected[key]
+        if isinstance(a, Other) or (self.pick is not None and _count(a) != _count(b)):
+            return False
+        a, b = self.picked(a), self.picked(b)
+        if self.tolerance is None:
+            return same(a, b)
+        x, y = _by_hand(a), _by_hand(b)
+        return x is not None and x.shape == y.shape and bool(torch.allclose(x, y, rtol=self.tolerance, atol=1e-9))
+
+    def picked(self, value: Any) -> Any:
+        """What this part looks at in a returned value; a value with nothing to pick from as it is."""
+        return value if self.pick is None or _count(value) <= self.pick else value[self.pick]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A function, or a number (a function without parameters), that a student writes.
+
+    name: of the function or of the number's question; answer: a right one; parts: by name, which with the question's
+    makes the test cell's id, "NAME-PART".
+    """
+
+    name: str
+    answer: Callable[..., Any]
+    parts: Mapping[str, Part]
+    mistakes: Sequence[Mistake] = ()
+    parameters: tuple[str, ...] = field(init=False)
+    _known: dict[tuple[str, Callable[..., Any]], list[Observation]] = field(
+        init=False, repr=False, default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", tuple(inspect.signature(self.answer).parameters))
+
+    def observed(self, part: str, function: Callable[..., Any]) -> list[Observation]:
+        """What that function (trusted: the answer or a known mistake) makes of a part's probes."""
+        if (part, function) in self._known:
+            return self._known[part, function]
+        seen: list[Observation] = []
+        with guard():
+            for number, arguments in enumerate(self.parts[part].probes):
+                seed(number)
+                made = Probe(lambda arguments=arguments: dict(arguments), gradients=self.parts[part].gradients)
+                try:
+                    seen.append(observe(function, made))
+                except Exception as error:  # a wrong function may break on some probe
+                    seen.append({"stopped": str(error)})
+        self._known[part, function] = seen
+        return seen
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a part is worth, and why. right: all its points or none; mistake: the known mistake's slug, or None."""
+
+    right: bool
+    text: str
+    mistake: str | None = None
+    attempted: bool = True
+
+
+def probes_of(questions: Sequence[Question]) -> dict[str, Any]:
+    """What the kernel needs to know about each test, as JSON: names and probes, no answers."""
+    return {
+        f"{question.name}-{name}": {
+            "name": question.name,
+            "parameters": question.parameters,
+            "gradients": part.gradients,
+            "probes": [{key: encode(value) for key, value in probe.items()} for probe in part.probes],
+        }
+        for question in questions
+        for name, part in question.parts.items()
+    }
+
+
+def read(report: Any, part: Part) -> list[Observation]:
+    """A kernel's report, decoded; raises ValueError where it is none."""
+    if not isinstance(report, list) or len(report) > len(part.probes):
+        raise ValueError("no list of observations")
+    keys = {VALUE, *(f"gradient of {name}" for name in part.gradients)}
+    found: list[Observation] = []
+    for seen in report:
+        match seen:
+            case {"stub": True}:
+                found.append({"stub": True})
+            case {"stopped": str(why)}:
+                found.append({"stopped": why})
+            case dict() if seen.keys() == keys:
+                found.append({key: decode(value) for key, value in seen.items()})
+            case _:
+                raise ValueError("no observation")
+    return found
+
+
+def judge(question: Question, name: str, seen: Mapping[str, list[Observation]]) -> Verdict:
+    """Judge one part. seen: the decoded reports of all parts of the question that were run, by the part's name."""
+    part, got = question.parts[name], seen[name]
+    if got and "stub" in got[0]:
+        return Verdict(False, "Not attempted: the function is still the stub.", attempted=False)
+    expected = question.observed(name, question.answer)
+    for i, wanted in enumerate(expected):
+        if i >= len(got):
+            return Verdict(False, "Your function was not looked at on all probes: an earlier call took too long.")
+        if "stopped" in got[i] and not question.parameters and "NameError" in got[i]["stopped"]:
+            return Verdict(False, "Not attempted: the cell above gives no number.", attempted=False)
+        if "stopped" in got[i]:
+            return Verdict(False, f"{got[i]['stopped']}\n\n{_arguments(part.probes[i])}".strip())
+        keys = [key for key in _compared(part) if not part.agrees(got[i], wanted, key)]
+        if not keys:
+            continue
+        evidence = _evidence(part.probes[i], keys[0], part.picked(got[i].get(keys[0])), part.picked(wanted[keys[0]]))
+        for mistake in question.mistakes:
+            if _is(mistake, question, seen):
+                return Verdict(False, f"{mistake.why}\n\n{evidence}", mistake.slug)
+        return Verdict(False, f"{_in_words(part, keys[0], i, got, expected)}\n\n{evidence}".strip())
+    return Verdict(True, part.about)
+
+
+def _compared(part: Part) -> tuple[str, ...]:
+    return tuple(f"gradient of {name}" for name in part.gradients) or (VALUE,)
+
+
+def _count(value: Any) -> int:
+    """How many there are to pick from; 0 for a single value."""
+    several = isinstance(value, tuple) or (isinstance(value, torch.Tensor) and value.ndim > 0)
+    return len(value) if several else 0
+
+
+def _by_hand(value: Any) -> torch.Tensor | None:
+    """Numbers worked out by hand, in whatever they come: a number, a tuple, an array."""
+    if isinstance(value, tuple | list):
+        parts = [as_double(one) for one in value]
+        return torch.stack(parts).flatten() if parts and all(p is not None and p.numel() == 1 for p in parts) else None
+    found = as_double(value)
+    return None if found is None else found.flatten()
+
+
+def _is(mistake: Mistake, question: Question, seen: Mapping[str, list[Observation]]) -> bool:
+    """Whether these are the mistake's observations; where values are wrong, gradients are not asked."""
+    values_differ, all_values, all_gradients = False, True, True
+    for name, got in seen.items():
+        part = question.parts[name]
+        right = question.observed(name, question.answer)
+        wrong = question.observed(name, mistake.function)
+        if len(got) != len(right):
+            return False
+        for a, b, w in zip(got, right, wrong, strict=True):
+            if "stopped" in a or "stopped" in w or "stub" in a:
+                if ("stopped" in a) != ("stopped" in w):
+                    return False
+                continue
+            for key in b:
+                ok = part.agrees(a, w, key)
+                if key == VALUE:
+                    all_values &= ok
+                    values_differ |= not part.agrees(a, b, key)
+                else:
+                    all_gradients &= ok
+    return all_values and (values_differ or all_gradients)
+
+
+def _in_words(part: Part, key: str, i: int, got: list[Observation], expected: list[Observation]) -> str:
+    a, b = part.picked(got[i].get(key)), part.picked(expected[i][key])
+    if isinstance(a, Other):
+        return f"Your function returned {a}."
+    if key != VALUE and a is None:
+        return (
+            f"No gradient reaches `{key.removeprefix('gradient of ')}`: something cuts the path "
+            "(`.detach()`, `.item()`, `.data`, `torch.no_grad()`, NumPy, a new `torch.tensor(...)`)."
+        )
+    if isinstance(a, tuple) or isinstance(b, tuple):
+        return ""
+    said = difference(a, b)
+    if not said:
+        pairs = [
+            (part.picked(x[key]), part.picked(y[key]))
+            for x, y in zip(got, expected, strict=False)
+            if key in x and key in y
+        ]
+        said = relation([pair for pair in pairs if not any(isinstance(one, Other | tuple) for one in pair)])
+    return said if key == VALUE else f"The {key} is not right. {said}".strip()
+
+
+def _arguments(probe: Arguments) -> str:
+    lines = [f"    {name} = {numbers(value)}" for name, value in probe.items()]
+    return "This went in:\n\n" + "\n".join(lines) if lines else ""
+
+
+def _evidence(probe: Arguments, key: str, got: Any, expected: Any) -> str:
+    a = "came out" if key == VALUE else key
+    width = max(len(a), len("expected"))
+    lines = [f"    {a:>{width}}: {_shown(got)}", f"    {'expected':>{width}}: {_shown(expected)}"]
+    return (_arguments(probe) + "\n" + "\n".join(lines)).lstrip("\n")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "(" + ", ".join(_shown(one) for one in value) + ")"
+    return str(value) if isinstance(value, Other) else numbers(value)

@@ -1,0 +1,246 @@
+"""Grading a folder of submissions: one after the other, each within its limits, all of them reported."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import nbformat
+from nbgrader.api import Gradebook, MissingEntry
+
+from . import marks
+from .course import ASSIGNMENTS, Course, split
+from .intake import Submission, collect
+from .steps import LOGS, Log
+
+
+@dataclass(frozen=True)
+class Limits:
+    """For one submission. seconds: the whole notebook; cell: one cell; memory: MB."""
+
+    seconds: float = 120
+    cell: int = 30
+    memory: int = 3000
+
+
+@dataclass
+class Outcome:
+    """What became of one submission."""
+
+    student: str
+    assignment: str
+    file: str
+    digest: str
+    status: str = "graded"  # or: not graded
+    remarks: list[str] = field(default_factory=list)
+    mistakes: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def grade(
+    course: Course,
+    submissions: Path,
+    results: Path,
+    limits: Limits = Limits(),
+    only: str | None = None,
+    again: bool = False,
+    say: Callable[[str], None] = print,
+) -> list[Outcome]:
+    """Grade what is in a folder; write grades.csv, written.csv, grading.log and feedback/ into `results`.
+
+    only: this assignment alone is run. again: also what was graded before and has not changed. Raises CourseError,
+    FileNotFoundError or ValueError (marks that can't be) before anything is graded; afterwards no submission stops it.
+    """
+    found, strange = collect(submissions)
+    table = marks.load(results / "written.csv")
+    if not course.is_fresh():
+        say(f"Making the assignments of term {course.term.name} in {course.folder}")
+        course.make()
+    results.mkdir(parents=True, exist_ok=True)
+    known = _known(course, limits)
+    before = {key: one for key, one in known.items() if not again or only not in (None, key[1])}
+    outcomes: list[Outcome] = []
+    with (results / "grading.log").open("a", encoding="utf-8") as log:
+        log.write(f"\n===== {time.strftime('%Y-%m-%d %H:%M:%S')} · {submissions} · term {course.term.name}\n")
+        for number, submission in enumerate(found, start=1):
+            old = before.get(submission.key)
+            if old and old.digest == submission.digest:
+                outcomes.append(old)
+                continue
+            if only not in (None, submission.assignment):
+                continue
+            outcome = _one(course, submission, limits, log.write)
+            outcomes.append(outcome)
+            _remember(course, limits, before | {(one.student, one.assignment): one for one in outcomes})
+            line = f"{outcome.student}, {outcome.assignment}: {outcome.status}, {outcome.seconds:.1f} s"
+            line = " · ".join([line, *outcome.remarks])
+            say(f"{number:>3}/{len(found)} {line}")
+            log.write(f"{line}\n")
+            log.flush()
+        for name in strange:
+            say(
+                f"  ? {name}: whose, and which assignment? Name it STUDENT_ASSIGNMENT.ipynb ({', '.join(ASSIGNMENTS)})."
+            )
+            log.write(f"not recognized: {name}\n")
+    _collect_written(course, outcomes, table)
+    marks.save(results / "written.csv", table)
+    changed = marks.enter(course.database, table)
+    for outcome in outcomes:
+        _feedback(course, outcome, results, renew=(outcome.student, outcome.assignment) in changed)
+    _grades(course, outcomes, strange, results / "grades.csv")
+    return outcomes
+
+
+def _one(course: Course, submission: Submission, limits: Limits, log: Callable[[str], object]) -> Outcome:
+    started = time.monotonic()
+    outcome = Outcome(
+        submission.student, submission.assignment, submission.file, submission.digest, remarks=list(submission.remarks)
+    )
+    if submission.problem:
+        outcome.status, outcome.remarks = "not graded", [submission.problem, *outcome.remarks]
+        _forget(course, submission)
+        return outcome
+    path = course.folder / "submitted" / submission.student / submission.assignment / f"{submission.assignment}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.reads(submission.content.decode("utf-8"), as_version=4), path)
+    LOGS[submission.key] = Log()
+    try:
+        api = course.api()
+        api.config.RunLimited.update(seconds=float(limits.seconds), timeout=limits.cell, memory=limits.memory)
+        done = api.autograde(submission.assignment, submission.student, force=True, create=True)
+        log(done.get("log") or "")
+        if not done["success"]:
+            log(done.get("error") or "")
+            outcome.status = "not graded"
+            outcome.remarks.append("nbgrader failed on it; see grading.log")
+    except Exception as error:  # whatever one student's file does, the next one is graded
+        outcome.status = "not graded"
+        outcome.remarks.append(f"grading failed: {type(error).__name__}: {str(error)[:200]}")
+    noted = LOGS.pop(submission.key)
+    outcome.remarks += dict.fromkeys(noted.remarks)
+    outcome.mistakes = {test: verdict.mistake for test, verdict in noted.verdicts.items() if verdict.mistake}
+    if outcome.status == "not graded":
+        _forget(course, submission)
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _forget(course: Course, submission: Submission) -> None:
+    """No grade of an earlier file stands for one that can't be graded."""
+    for kind in ("submitted", "autograded", "feedback"):
+        shutil.rmtree(course.folder / kind / submission.student / submission.assignment, ignore_errors=True)
+    with Gradebook(course.database, "vae") as book:
+        try:
+            book.remove_submission(submission.assignment, submission.student)
+        except MissingEntry:
+            return
+
+
+def _collect_written(
+    course: Course, outcomes: list[Outcome], table: dict[tuple[str, str, str], dict[str, str]]
+) -> None:
+    """Add what is to be marked; a mark stays as long as the answer it was given for."""
+    for outcome in outcomes:
+        path = course.folder / "autograded" / outcome.student / outcome.assignment / f"{outcome.assignment}.ipynb"
+        answers = marks.written(nbformat.read(path, as_version=4)) if path.exists() else {}
+        for key in [key for key in table if key[:2] == (outcome.student, outcome.assignment) and key[2] not in answers]:
+            del table[key]
+        for question, (most, text) in answers.items():
+            key = (outcome.student, outcome.assignment, question)
+            row = table.get(key)
+            if row is None or _text(row["answer"]) != _text(marks.safe(text)):
+                table[key] = dict(zip(marks.FIELDS, (*key, f"{most:g}", "", "", text), strict=True))
+
+
+def _text(answer: str) -> str:
+    """An answer as it is compared: spreadsheets change line ends and drop the quote before a formula."""
+    return " ".join(answer.lstrip("'").split())
+
+
+def _feedback(course: Course, outcome: Outcome, results: Path, renew: bool) -> None:
+    """The student's page, where there is one, as STUDENT_ASSIGNMENT.html."""
+    page = course.folder / "feedback" / outcome.student / outcome.assignment / f"{outcome.assignment}.html"
+    copy = results / "feedback" / f"{outcome.student}_{outcome.assignment}.html"
+    if outcome.status != "graded":
+        copy.unlink(missing_ok=True)
+        return
+    notebook = course.folder / "autograded" / outcome.student / outcome.assignment / f"{outcome.assignment}.ipynb"
+    if renew or not page.exists() or page.stat().st_mtime < notebook.stat().st_mtime:
+        done = course.api().generate_feedback(outcome.assignment, outcome.student, force=True)
+        if not done["success"]:
+            outcome.remarks.append("the feedback page could not be made")
+            return
+    with Gradebook(course.database, "vae") as book:
+        grades = book.find_submission_notebook(outcome.assignment, outcome.assignment, outcome.student).grades
+        waiting = {one.name for one in grades if one.needs_manual_grade}
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_text(named(page.read_text(encoding="utf-8"), waiting), encoding="utf-8")
+
+
+def named(page: str, waiting: set[str]) -> str:
+    """nbgrader's page with the tests' names in its list of points, and without points that no one has given yet."""
+    page = re.sub(r'<a href="#([\w-]+)">(?:Test cell|Written response)</a>', r'<a href="#\1">\1</a>', page)
+    for name in waiting:
+        page = re.sub(rf'(<a href="#{name}">{name}</a>) \(Score: [\d. /]+\)', r"\1 (not marked yet)", page)
+    return page
+
+
+def _grades(course: Course, outcomes: list[Outcome], strange: list[str], path: Path) -> None:
+    """One row for each submission: points by test and by written answer, what waits for a mark, remarks."""
+    rows, columns = [], []
+    with Gradebook(course.database, "vae") as book:
+        for outcome in outcomes:
+            row = {"student": outcome.student, "assignment": outcome.assignment, "status": outcome.status}
+            if outcome.status == "graded":
+                notebook = book.find_submission_notebook(outcome.assignment, outcome.assignment, outcome.student)
+                row |= {"points": f"{notebook.score:g}", "most": f"{notebook.max_score:g}"}
+                row["to_mark"] = str(sum(grade.needs_manual_grade for grade in notebook.grades))
+                for one in notebook.grades:
+                    name = f"{outcome.assignment}.{one.name}"
+                    columns.append(name)
+                    row[name] = "" if one.needs_manual_grade else f"{one.score:g}"
+            else:
+                most = book.find_notebook(outcome.assignment, outcome.assignment).max_score
+                row |= {"points": "0", "most": f"{most:g}", "to_mark": "0"}
+            row["mistakes"] = "; ".join(
+                dict.fromkeys(f"{split(test)[0]}: {slug}" for test, slug in outcome.mistakes.items())
+            )
+            row["remarks"] = "; ".join(outcome.remarks)
+            row["seconds"] = f"{outcome.seconds:.1f}"
+            rows.append(row | {"file": outcome.file})
+    rows += [{"status": "not recognized", "file": name} for name in strange]
+    fixed = ("student", "assignment", "status", "points", "most", "to_mark", "mistakes", "remarks", "seconds", "file")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [*fixed, *dict.fromkeys(columns)])
+        writer.writeheader()
+        writer.writerows({name: marks.safe(value) for name, value in row.items()} for row in rows)
+
+
+def _state(course: Course, limits: Limits) -> tuple[Path, str]:
+    return course.folder / "graded.json", f"{course.fingerprint()} {limits}"
+
+
+def _known(course: Course, limits: Limits) -> dict[tuple[str, str], Outcome]:
+    """What was graded before with the same sources and limits."""
+    path, mark = _state(course, limits)
+    if not path.exists():
+        return {}
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if stored["mark"] != mark:
+        return {}
+    return {(one["student"], one["assignment"]): Outcome(**one) for one in stored["outcomes"]}
+
+
+def _remember(course: Course, limits: Limits, outcomes: dict[tuple[str, str], Outcome]) -> None:
+    path, mark = _state(course, limits)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(
+        json.dumps({"mark": mark, "outcomes": [asdict(one) for one in outcomes.values()]}), encoding="utf-8"
+    )
+    fresh.replace(path)
