@@ -135,7 +135,7 @@ def test_an_answer_announces_itself() -> None:
 def test_text_and_html_hold_the_question_and_how_to_answer(question: Question) -> None:
     for shown in (repr(question), plain(question._repr_html_())):
         assert question.asked in shown
-        assert f'questions.{question.name}.answer("a")' in shown
+        assert f'exercises.questions.{question.name}.answer("a")' in shown
         for choice in question.choices:
             assert choice.text in shown
 

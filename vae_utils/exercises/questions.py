@@ -94,14 +94,14 @@ class Question:
         return "\n".join([f"Predict: {self.asked}", *choices, self._how_to_answer()])
 
     def _how_to_answer(self) -> str:
-        return f'Answer with questions.{self.name}.answer("a"), or another letter.'
+        return f'Answer with exercises.questions.{self.name}.answer("a"), or another letter.'
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<p><b>{letter}</b>&nbsp; {escape(choice.text)}</p>"
             for letter, choice in zip(self.letters, self.choices, strict=True)
         )
-        how = f"Answer with <code>questions.{self.name}.answer(&quot;a&quot;)</code>, or another letter."
+        how = f"Answer with <code>exercises.questions.{self.name}.answer(&quot;a&quot;)</code>, or another letter."
         return f'<div style="max-width: 46em"><p><b>Predict:</b> {escape(self.asked)}</p>{rows}<p>{how}</p></div>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
