@@ -38,9 +38,10 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab as `make lab` starts it, on a copy of the notebooks."""
+    """JupyterLab as `make lab` starts it, on a copy of the notebooks; one for each module, since JupyterLab opens
+    what was open before."""
     with running_lab(tmp_path_factory.mktemp("lab")) as server:
         yield server
 
