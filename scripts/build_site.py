@@ -54,6 +54,7 @@ def gather(pages: Path, root: Path = ROOT) -> None:
     (pages / "data" / "cats_dogs").mkdir(parents=True)
     for name in ("README.md", "cats_dogs/test_1.webp"):
         shutil.copy(root / "data" / name, pages / "data" / name)
+    shutil.copytree(root / "binder", pages / "binder")
     for name in ("README.md", "LICENSE"):
         shutil.copy(root / name, pages)
     (pages / "package.md").write_text(package_page(), encoding="utf-8")
@@ -72,8 +73,9 @@ def with_web_anchors(notebook: str) -> str:
 
 def playground() -> str:
     """The playground as one piece of HTML."""
-    from vae_utils import widgets
+    from vae_utils import setup, widgets
 
+    setup()
     return widgets.playground(address=True).html
 
 
@@ -98,6 +100,7 @@ def build(pages: Path, target: Path) -> None:
     from sphinx.cmd.build import build_main
 
     shutil.rmtree(target, ignore_errors=True)
+    shutil.rmtree(pages.parent / "doctrees", ignore_errors=True)
     status = build_main(
         ["-b", "html", "-W", "--keep-going", "-q", "-d", str(pages.parent / "doctrees"), str(pages), str(target)]
     )

@@ -1,4 +1,4 @@
-"""How Sphinx builds the course's site. scripts/site.py gathers the pages and calls it."""
+"""How Sphinx builds the course's site. scripts/build_site.py gathers the pages and calls it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]  # this file is read as build/site/conf.py
 sys.path.insert(0, str(ROOT / "scripts"))
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+from publish import read_home  # noqa: E402
+
+SETTINGS = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+PROJECT = tomllib.loads(SETTINGS)["project"]
 
 project = "Variational autoencoders, one idea at a time"
 author = "the course's authors"
@@ -40,6 +43,7 @@ html_css_files = ["course.css"]
 html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # they are fetched, which a browser does not do from a folder
 html_context = {"default_mode": "auto"}
 html_sidebars = {"**": ["search-button-field", "sbt-sidebar-nav"]}
 html_theme_options = {
@@ -50,6 +54,18 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_navbar_depth": 1,
 }
+
+if home := read_home(SETTINGS):  # once `make publish` has given the course an address
+    html_theme_options |= {
+        "repository_url": f"https://github.com/{home.owner}/{home.name}",
+        "repository_branch": home.branch,
+        "use_repository_button": True,
+        "launch_buttons": {
+            "colab_url": "https://colab.research.google.com",
+            "binderhub_url": "https://mybinder.org",
+            "notebook_interface": "jupyterlab",
+        },
+    }
 
 # One file, which scripts/build_site.py puts there, draws all formulas as SVG: no fonts and no network.
 mathjax_path = "tex-svg.js"

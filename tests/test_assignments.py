@@ -21,6 +21,7 @@ import nbformat
 import psutil
 import pytest
 import torch
+
 from assignments_right import RIGHT
 
 pytest.importorskip("nbgrader", reason="the extra 'instructor' is not installed")

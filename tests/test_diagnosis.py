@@ -426,7 +426,7 @@ def test_report_reads_well_and_gives_findings_by_name() -> None:
     report = examine(infected(exercises.reparameterize.mistake("no-noise").function), digits())
     lines = str(report).splitlines()
     assert lines[0] == "1 finding: noise"
-    assert any(line.startswith("✗ noise: ") for line in lines) and any(line.startswith("✓ use: ") for line in lines)
+    assert any(line.startswith("✘ noise: ") for line in lines) and any(line.startswith("✔ use: ") for line in lines)
     assert "Not seen from here:" in lines and repr(report) == str(report)
     with pytest.raises(KeyError, match="no finding is called 'nose'; this report has finite, noise"):
         report["nose"]

@@ -55,7 +55,7 @@ class Finding:
     sentence: str
 
     def __str__(self) -> str:
-        return f"{'?' if self.healthy is None else '✓' if self.healthy else '✗'} {self.name}: {self.sentence}"
+        return f"{'?' if self.healthy is None else '✔' if self.healthy else '✘'} {self.name}: {self.sentence}"
 
 
 @dataclass(frozen=True)
