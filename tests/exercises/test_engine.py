@@ -28,7 +28,7 @@ def error(x, x_hat):
         (lambda x, x_hat: -error(x, x_hat), "wrong sign"),
         (lambda x, x_hat: error(x, x_hat) + 1, "too large by 1."),
         (lambda x, x_hat: 1.37 * error(x, x_hat), "1.37 times"),
-        (lambda x, x_hat: error(x, x_hat)[:, None], "(2, 1); (2,) is expected. The numbers are right"),
+        (lambda x, x_hat: error(x, x_hat)[:, None], "(2, 1); (2,) is expected. For this input the numbers are right"),
         (lambda x, x_hat: error(x, x_hat).detach().numpy(), "NumPy array"),
         (lambda x, x_hat: error(x, x_hat).tolist(), "a list of 2"),
         (lambda x, x_hat: error(x, x_hat).log().log(), "NaN"),

@@ -309,3 +309,11 @@ def test_the_kl_probes_of_the_course_stand_among_ours() -> None:
         if mu.numel() == 1
     }
     assert {(0.0, 0.0), (2.0, 0.0), (0.0, 1.0)} <= found
+
+
+def test_a_rule_is_told_only_where_every_number_follows_it() -> None:
+    """One large number must not hide that the small ones follow no such rule."""
+    found = exercises.gaussian_kl.check(lambda mu, logvar: 0.5 * (mu.abs() + logvar.exp() - 1 - logvar).sum(1))
+    assert found.passed is False and "Everything" not in found.message
+    found = exercises.gaussian_kl.check(lambda mu, logvar: 1.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1))
+    assert "Everything is exactly 3 times" in found.message
