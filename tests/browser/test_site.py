@@ -120,11 +120,11 @@ def test_pages_fit_a_phone(site: Path, visitor: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_can_be_used_by_everybody(site: Path, browser: Browser, scheme: str) -> None:
-    """axe-core finds nothing to complain of on one page of each kind."""
+    """axe-core finds nothing to complain of, on every page by day and on one of each kind by night."""
     context = browser.new_context(viewport=WIDE, offline=True, color_scheme=scheme)
     opened, found = context.new_page(), []
     for page in pages(site):
-        if page.stem not in ONE_OF_EACH:
+        if scheme == "dark" and page.stem not in ONE_OF_EACH:
             continue
         opened.goto(page.as_uri())
         for violation in Axe().run(opened).response["violations"]:
