@@ -148,10 +148,11 @@ def test_a_source_that_is_not_there_stops_the_notebook_with_a_reason(learner: Le
 
 
 def test_without_git_pip_says_so(learner: Learner, repository: Path) -> None:
-    nothing = learner.folder / "nothing"
-    nothing.mkdir()
+    programs = learner.folder / "programs"
+    programs.mkdir()
+    (programs / "sh").symlink_to(shutil.which("sh"))  # where SHELL is not set, IPython looks for it
     source = f"git+file://{repository}@teaching"
-    assert learner.fail(publish.bootstrap(None), VAE_SOURCE=source, PATH=str(nothing)) == FAILED
+    assert learner.fail(publish.bootstrap(None), VAE_SOURCE=source, PATH=str(programs)) == FAILED
     assert "Cannot find command 'git' - do you have 'git' installed and in your PATH?" in learner.printed[0]
 
 

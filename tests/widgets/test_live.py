@@ -279,3 +279,26 @@ def test_the_same_call_gives_two_figures_that_do_not_share_a_name(pictures):
     model = made(VAE, pictures.shape, 2)
     first, second = (re.search(r'data-live="(\w+)"', walk(model, pictures).html)[1] for _ in range(2))
     assert first != second
+
+
+# Stored in the notebooks
+
+
+def test_stored_figures_hold_the_scripts_of_today(notebooks):
+    """A change of js/ asks for `make notebooks`: what readers open is what the notebooks have stored."""
+    files = [file for file in live.JS.rglob("*") if file.suffix in (".js", ".css")]
+    found, old = set(), set()
+    for notebook in notebooks:
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", ()):
+                html = "".join(output.get("data", {}).get("text/html", ""))
+                for file in files if "data-live=" in html else ():
+                    text = file.read_text(encoding="utf-8")
+                    as_stored = str if file.suffix == ".js" else lambda css: live.as_script(css)[1:-1]
+                    whole, first = as_stored(text), as_stored(text.splitlines()[0])
+                    if first in html:
+                        found.add(file.name)
+                        if whole not in html:
+                            old.add(f"{notebook.name}: {file.name}")
+    assert found == {file.name for file in files}
+    assert sorted(old) == []

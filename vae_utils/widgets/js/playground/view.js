@@ -423,7 +423,7 @@ VAEPlayground.defineView = function (P) {
       put(this.samples, snapshot.samples, 0);
       const rate = snapshot.rate ? ` · ${Math.round(snapshot.rate)} steps a second` : "";
       this.count.textContent = `step ${snapshot.steps.toLocaleString("en-US")}${rate}`;
-      this.box.dataset.steps = snapshot.steps;
+      Object.assign(this.box.dataset, { steps: snapshot.steps, shown: snapshot.running ? "running" : "resting" });
       this.curves.forEach((curve) => this.drawCurve(curve));
       const now = performance.now();
       if (now - this.said > 900 || !snapshot.running) {
