@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
+import chromium
 import pytest
 from playwright.sync_api import Browser, Error, Page, Route, sync_playwright
 
 from lab_server import Lab, running_lab
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-def installed_browser() -> str | None:
-    """Where a Chromium or Chrome is installed, None if nowhere."""
-    found = filter(None, map(shutil.which, NAMES))
-    return next(found, str(MAC) if MAC.exists() else None)
-
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium. Without one the test is skipped, or fails where VAE_REQUIRE_BROWSER=1."""
-    path = installed_browser()
-    if path is None:
-        reason = "no Chromium or Chrome on PATH"
-        if os.environ.get("VAE_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    """A headless Chromium."""
+    path = chromium.required()
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=OPTIONS)
-        yield chromium
-        chromium.close()
+        launched = playwright.chromium.launch(executable_path=path, args=chromium.OPTIONS)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,13 @@ import base64
 import importlib
 import io
 import math
-import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
+import chromium
 import numpy as np
 import playwright.sync_api as playwright
 import pytest
@@ -28,17 +26,10 @@ from vae_utils.training import start_at_mean, vae_loss
 
 playground = importlib.import_module("vae_utils.widgets.playground")
 thumbnails, SOURCE = playground.thumbnails, playground.SOURCE
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 NOISES = ("on", "cut", "off", "none")
 AVERAGED = ("none", "pixels", "code", "both")
 BATCH, SIGMA = 8, 0.15
 HELD = thumbnails()[0][playground.N_TRAIN :]
-
-
-def installed_browser() -> str | None:
-    """Where a Chromium or Chrome is installed, None if nowhere."""
-    mac = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-    return next(filter(None, map(shutil.which, NAMES)), str(mac) if mac.exists() else None)
 
 
 class Page:
@@ -53,8 +44,7 @@ class Page:
 
     def _open(self, path: str) -> playwright.Page:
         self.playwright = playwright.sync_playwright().start()
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        page = self.playwright.chromium.launch(executable_path=path, args=options).new_page()
+        page = self.playwright.chromium.launch(executable_path=path, args=chromium.OPTIONS).new_page()
         for name in ("vae.js", "trainer.js", "lessons.js"):
             page.add_script_tag(content=(SOURCE / name).read_text(encoding="utf-8"))
         return page
@@ -70,14 +60,8 @@ class Page:
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    """The playground's numbers in Chromium. Without one the test is skipped, or fails where VAE_REQUIRE_BROWSER=1."""
-    path = installed_browser()
-    if path is None:
-        reason = "no Chromium or Chrome on PATH"
-        if os.environ.get("VAE_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    opened = Page(path)
+    """The playground's numbers in Chromium."""
+    opened = Page(chromium.required())
     yield opened
     opened.close()
 
