@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 VIEW = "application/vnd.jupyter.widget-view+json"
 NOTE = "This figure needs a running kernel: run this cell to move it."
 LOST = "The kernel has stopped. This is the last picture that it drew: start the kernel again and run this cell."
-DENSITY = 1.5  # pixels of the PNG for each pixel on the page, as in vae_utils.plots.show
-DPI = 150
+DENSITY = 1.25  # pixels of the PNG for each pixel on the page: each is drawn, packed, sent and unpacked at every move
+DPI = round(100 * DENSITY)
 INK = "var(--jp-ui-font-color1, inherit)"  # of texts, on JupyterLab's light and dark pages and elsewhere
 NO_PIXELS = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
 # Runs in the page when `NO_PIXELS` has been read. ipywidgets makes and changes parts one by one, hence the observer.

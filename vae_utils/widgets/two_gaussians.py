@@ -86,7 +86,6 @@ def _figure() -> tuple[Sheet, dict]:
             "more": area.fill_between(z, nothing, nothing, color=plots.BLUE, alpha=0.75, lw=0, label="counts"),
             "less": area.fill_between(z, nothing, nothing, color=plots.ORANGE, alpha=0.75, lw=0, label="is taken off"),
             "curve": area.plot([], [], color=plots.INK, lw=1.2)[0],
-            "title": area.text(0.5, 1.03, "", transform=area.transAxes, ha="center"),
         }
         area.set_title(" ")  # keeps the room
         densities.legend(loc="upper left")
@@ -95,12 +94,13 @@ def _figure() -> tuple[Sheet, dict]:
         return Sheet(figure, [part for name, part in parts.items() if name != "area"]), parts
 
 
-def _scale(sheet: Sheet, area: Axes, top: float) -> None:
+def _scale(sheet: Sheet, area: Axes, top: float, title: str) -> None:
     """Let the second panel reach up to `top`."""
     with course_style():
+        area.set_title(title)
         area.set(ylim=(-0.35 * top if top < 1 else -max(0.3, 0.12 * top), top))
         area.set_yticks([0, top / 2, top], ["0", f"{top / 2:g}", f"{top:g}"])
-        sheet.refresh(key=top)
+        sheet.refresh(key=(top, title))
 
 
 def _frame(sheet: Sheet, parts: dict, mu: float, sigma: float, reverse: bool) -> Frame:
@@ -116,10 +116,10 @@ def _frame(sheet: Sheet, parts: dict, mu: float, sigma: float, reverse: bool) ->
     parts["less"].set_verts(_area(z, curve.clip(max=0)))
     parts["curve"].set_data(z, curve)
     name = "KL(p ‖ q)" if reverse else "KL(q ‖ p)"
-    parts["title"].set_text(f"{'p log(p / q)' if reverse else 'q log(q / p)'}: its area is {name} = {numeric:.3f} nats")
+    title = f"{'p log(p / q)' if reverse else 'q log(q / p)'}: its area is {name}"
     top = next(height for height in HEIGHTS if height >= 1.05 * curve.max() or height == HEIGHTS[-1])
-    if parts["area"].get_ylim()[1] != top:
-        _scale(sheet, parts["area"], top)
+    if (parts["area"].get_ylim()[1], parts["area"].get_title()) != (top, title):
+        _scale(sheet, parts["area"], top, title)
     text = (
         f"q = N({mu:.2f}, {sigma:.2f}²), p = N(0, 1). {name}: area above 0 {more:.3f}, minus area below {less:.3f}, "
         f"makes {numeric:.4f} nats; the closed form says {exact[reverse]:.4f}.\n"
