@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 WIDE, PHONE = {"width": 1300, "height": 900}, {"width": 390, "height": 844}
 GENERATED = {"genindex", "py-modindex", "search"}
@@ -164,6 +164,60 @@ def test_a_link_brings_its_settings(site: Path, visitor: Page) -> None:
     learned(visitor, 1)
     assert visitor.locator(".playground input[type=number]").input_value() == "3"
     assert "beta=20" in visitor.evaluate("location.hash")
+
+
+def pictures(figure: Locator) -> list[list[int]]:
+    """The bytes of each picture that a figure shows."""
+    return figure.locator("canvas").evaluate_all(
+        "all => all.map(c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data))"
+    )
+
+
+@pytest.mark.parametrize("name", ["01_autoencoder", "02_variational_autoencoder", "04_loss"])
+def test_figures_move_on_the_pages(site: Path, visitor: Page, name: str) -> None:
+    """Each by its keys: another picture is drawn."""
+    visitor.goto((site / "notebooks" / f"{name}.html").as_uri())
+    figures = visitor.locator(".vae-live:not(:has(.playground))")
+    visitor.wait_for_function("document.querySelectorAll('.vae-live').length > 0")
+    assert figures.count() > 0
+    for figure in figures.all():
+        before = pictures(figure)
+        assert max(len(set(picture)) for picture in before) > 20  # not blank
+        hand = figure.locator(".plane, input[type=range]").first
+        for _ in range(15):
+            hand.press("ArrowRight")
+        visitor.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert pictures(figure) != before
+
+
+def test_every_control_of_the_playground_works_on_the_front_page(site: Path, visitor: Page) -> None:
+    visitor.goto((site / "index.html").as_uri())
+    learned(visitor, 1)
+    box = visitor.locator(".playground")
+    lessons = box.locator("button[aria-pressed]")
+    assert lessons.count() >= 4
+    for lesson in lessons.all():
+        lesson.click()
+        assert lesson.get_attribute("aria-pressed") == "true"
+        learned(visitor, 1)
+    lessons.first.click()
+    for name, option in (("noise", "off"), ("sum or mean", "pixels"), ("width", "16")):
+        box.get_by_label(name, exact=True).select_option(option)
+    for name in ("β (KL weight)", "learning rate"):
+        box.get_by_label(name).press("ArrowRight")
+    box.get_by_label("Seed").fill("5")
+    box.get_by_label("Seed").press("Enter")
+    assert visitor.evaluate("location.hash") == "#beta=2&lr=0.01&width=16&noise=off&averaged=pixels&seed=5"
+    learned(visitor, 5)
+    box.get_by_role("button", name="Pause").click()
+    visitor.wait_for_selector(".playground[data-shown=resting]")
+    at = int(box.get_attribute("data-steps"))
+    box.get_by_role("button", name="One step").click()
+    visitor.wait_for_selector(f".playground[data-steps='{at + 1}']")
+    box.get_by_role("button", name="Restart").click()
+    visitor.wait_for_selector(".playground[data-steps='0']")
+    box.get_by_role("button", name="Play").click()
+    learned(visitor, 5)
 
 
 def test_title_and_language(site: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -310,3 +311,144 @@ def test_half_of_the_draws_are_missed():
         return torch.autograd.grad(f(z).mean(), mu)[0]
 
     assert "`f` was given 500" in exercises.pathwise_gradient.check(lazy).message
+
+
+# The estimators: what the message says holds for the draws that it shows.
+
+
+def from_the_prior(f, mu, sigma, n):
+    z = torch.randn(n)
+    return (f(z) * (z - mu) / sigma**2).mean()
+
+
+def with_tails(f, mu, sigma, n):
+    mu = mu.detach().requires_grad_()
+    z = mu + sigma * torch.distributions.Laplace(0.0, 0.5**0.5).sample((n,))
+    return torch.autograd.grad(f(z).mean(), mu)[0]
+
+
+def test_the_wrong_cloud_is_described_for_the_call_that_is_shown():
+    found = exercises.score_function_gradient.check(from_the_prior)
+    assert (found.passed, found.mistake) == (False, None)
+    (said,) = re.findall(r"their mean is (\S+), and 0 is expected", found.message)
+    (shown,) = re.findall(r"\(z - mu\) / sigma: mean (\S+) \(expected 0\)", found.message)
+    assert said == shown == "-2.06"
+    assert "mu = 1, sigma = 0.5" in found.message and "should be standard normal, and are not" in found.message
+
+
+def test_dice_of_another_shape_are_no_known_mistake():
+    found = exercises.pathwise_gradient.check(with_tails)
+    assert (found.passed, found.mistake) == (False, None)
+    assert "their shape is not the normal one" in found.message
+
+
+def drawn_with_the_variance(f, mu, sigma, n):
+    mu = mu.detach().requires_grad_()
+    q = torch.distributions.Normal(mu, sigma**2)
+    z = q.sample((n,))
+    return torch.autograd.grad((f(z) * q.log_prob(z)).mean(), mu)[0]
+
+
+def variance_and_epsilon(f, mu, sigma, n):
+    epsilon = torch.randn(n)
+    return (f(mu + sigma**2 * epsilon) * epsilon / sigma).mean()
+
+
+def at_mu(f, mu, sigma, n):
+    return f(mu.expand(n)).mean()
+
+
+def slope_at_mu(f, mu, sigma, n):
+    mu = mu.detach().requires_grad_()
+    return torch.autograd.grad(f(mu), mu)[0]
+
+
+def rsample_and_a_detached_loss(f, mu, sigma, n):
+    mu = mu.detach().requires_grad_()
+    q = torch.distributions.Normal(mu, sigma)
+    z = q.rsample((n,))
+    return torch.autograd.grad((f(z).detach() * q.log_prob(z)).mean(), mu)[0]
+
+
+def a_detached_loss_alone(f, mu, sigma, n):
+    mu = mu.detach().requires_grad_()
+    return torch.autograd.grad(f(mu + sigma * torch.randn(n)).detach().mean(), mu)[0]
+
+
+def nothing_came_so_zero(f, mu, sigma, n):
+    mu = mu.detach().requires_grad_()
+    z = (mu + sigma * torch.randn(n)).detach().requires_grad_()
+    found = torch.autograd.grad(f(z).mean(), mu, allow_unused=True)[0]
+    return torch.zeros(()) if found is None else found
+
+
+def from_torch_normal(f, mu, sigma, n):
+    mu = mu.detach().requires_grad_()
+    return torch.autograd.grad(f(torch.normal(mu.expand(n), sigma.expand(n))).mean(), mu)[0]
+
+
+def second_mean(f, mu, sigma, n):
+    mu = mu.detach().requires_grad_()
+    return torch.autograd.grad(f(mu + sigma * torch.randn(n)).mean(), mu)[0] / n
+
+
+@pytest.mark.parametrize(
+    ("function", "pathwise", "score"),
+    [
+        (drawn_with_the_variance, None, "sigma-squared"),
+        (variance_and_epsilon, None, "sigma-squared"),
+        (at_mu, "loss-at-mu", "loss-at-mu"),
+        (slope_at_mu, "no-noise", "slope-at-mu"),
+        (rsample_and_a_detached_loss, "detached", "z-not-detached"),
+        (a_detached_loss_alone, "detached", "nothing-to-differentiate"),
+        (nothing_came_so_zero, "detached", "nothing-to-differentiate"),
+        (from_torch_normal, "silent-zeros", "nothing-to-differentiate"),
+        (second_mean, "averaged-twice", None),
+    ],
+)
+def test_each_estimator_has_its_own_name_for_a_mistake(function, pathwise, score):
+    if pathwise:
+        assert exercises.pathwise_gradient.check(function).mistake == pathwise
+    if score:
+        assert exercises.score_function_gradient.check(function).mistake == score
+
+
+def test_no_number_for_a_single_draw_is_said_and_forgiven():
+    def unbiased(f, mu, sigma, n):
+        z = (mu + sigma * torch.randn(n)).detach()
+        losses = f(z)
+        return ((losses - (losses.sum() - losses) / (n - 1)) * (z - mu) / sigma**2).mean()
+
+    found = exercises.score_function_gradient.check(unbiased)
+    assert found.passed and "For n = 1 there is no number" in found.message
+    found = exercises.score_function_gradient.check(lambda f, mu, sigma, n: 1.3 * unbiased(f, mu, sigma, n))
+    assert found.passed is False and "NaN" not in found.message
+
+
+# What comes of defaults and of dice where none are asked for.
+
+
+def test_a_default_that_is_missing_or_another_is_said():
+    right = exercises.negative_elbo.answer
+    found = exercises.negative_elbo.check(lambda logits, x, mu, logvar, beta: right(logits, x, mu, logvar, beta))
+    assert "with `beta` and without" in found.message and "beta=1.0" in found.message
+    found = exercises.negative_elbo.check(lambda logits, x, mu, logvar, beta=4.0: right(logits, x, mu, logvar, beta))
+    assert found.passed is False and "it should be 1.0; your default is 4.0" in found.message
+
+
+def test_a_random_result_is_called_random():
+    found = exercises.reconstruction_error.check(lambda x, x_hat: error(x, x_hat) + torch.rand(len(x)))
+    assert found.passed is False and found.message.startswith("Your result is random")
+    found = exercises.reconstruction_error.check(lambda x, x_hat: error(x, x_hat) + 0.37)
+    assert "random" not in found.message
+
+
+@pytest.mark.parametrize("name", exercises.NAMES)
+def test_mistakes_of_shapes_and_averages_are_shown_on_a_batch(name):
+    exercise = getattr(exercises, name)
+    about = ("batch", "axis", "averaged", "mean-", "sum", "broadcast", "kept", "channels", "means-")
+    alone = ("one picture of", "one code of", "one white", "one grey", "one black", "moved", "around 0", "itself")
+    for mistake in exercise.mistakes:
+        if mistake.several or mistake.slug.startswith(about) or mistake.slug.endswith(("-batch", "averaged", "-all")):
+            message = exercise.check(mistake.function).message
+            assert not any(f"This went in ({words}" in message for words in alone), message

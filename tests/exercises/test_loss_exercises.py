@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vae_utils import exercises
+from vae_utils.exercises import attempt
 from vae_utils.losses import bernoulli_nll, gaussian_kl, negative_elbo
 
 Optimizer = torch.optim.Optimizer
@@ -60,6 +61,43 @@ def test_logits_given_to_the_plain_cross_entropy_are_named() -> None:
     assert "F.binary_cross_entropy(logits, x" in result.message  # its line
 
 
+def roll(x: Tensor) -> Tensor:
+    return (torch.rand_like(x) < x).to(x.dtype)
+
+
+@pytest.mark.parametrize("sampled", [torch.bernoulli, roll, lambda x: torch.distributions.Bernoulli(x).sample()])
+def test_a_sampled_target_is_named_however_it_is_rolled(sampled: Callable[[Tensor], Tensor]) -> None:
+    def nll(logits: Tensor, x: Tensor) -> Tensor:
+        return -torch.distributions.Bernoulli(logits=logits).log_prob(sampled(x)).flatten(1).sum(1)
+
+    assert exercises.bernoulli_nll.check(nll).mistake == "sampled-target"
+
+
+def test_a_target_that_is_rolled_unfairly_is_not() -> None:
+    def nll(logits: Tensor, x: Tensor) -> Tensor:
+        return bernoulli_nll(logits, (torch.rand_like(x) < 0.8).to(x.dtype))
+
+    assert exercises.bernoulli_nll.check(nll).mistake is None
+
+
+def test_grey_pixels_that_pytorch_refuses_are_explained() -> None:
+    def from_logits(logits: Tensor, x: Tensor) -> Tensor:
+        return -torch.distributions.Bernoulli(logits=logits).log_prob(x).flatten(1).sum(1)
+
+    def from_chances(logits: Tensor, x: Tensor) -> Tensor:
+        return -torch.distributions.Bernoulli(logits.sigmoid()).log_prob(x).flatten(1).sum(1)
+
+    def from_logits_as_chances(logits: Tensor, x: Tensor) -> Tensor:
+        return -torch.distributions.Bernoulli(logits).log_prob(x).flatten(1).sum(1)
+
+    result = exercises.bernoulli_nll.check(from_logits)
+    assert result.mistake == "grey-refused"
+    assert "validate_args=False" in result.message and "from_logits" not in result.message
+    assert "Bernoulli(logits=logits).log_prob(x)" in result.message  # its line
+    assert exercises.bernoulli_nll.check(from_chances).mistake == "grey-refused"
+    assert exercises.bernoulli_nll.check(from_logits_as_chances).mistake == "no-sigmoid"
+
+
 # --- gaussian_kl -----------------------------------------------------------------------------------------------------
 
 
@@ -72,6 +110,33 @@ def test_a_change_in_place_that_breaks_the_way_back_is_told() -> None:
     result = exercises.gaussian_kl.check(breaks)
     assert result.passed is False
     assert "in place" in result.message
+
+
+@pytest.mark.parametrize("n", [1, 10, 1000])
+def test_an_estimate_from_draws_is_named(n: int) -> None:
+    def kl(mu: Tensor, logvar: Tensor) -> Tensor:
+        sigma = (0.5 * logvar).exp()
+        epsilon = torch.randn(n, *mu.shape, dtype=mu.dtype)
+        z = mu + sigma * epsilon
+        return (0.5 * (z.square() - epsilon.square()) - 0.5 * logvar).sum(2).mean(0)
+
+    result = exercises.gaussian_kl.check(kl)
+    assert result.mistake == "monte-carlo"
+    assert "closed form" in result.message or "formula" in result.message
+
+
+def test_a_random_kl_that_is_wrong_on_average_is_only_called_random() -> None:
+    result = exercises.gaussian_kl.check(lambda mu, logvar: 3 * gaussian_kl(mu, logvar) * torch.rand(len(mu)))
+    assert (result.passed, result.mistake) == (False, None)
+    assert result.message.startswith("Your result is random")
+
+
+def test_what_a_wrong_width_costs_is_said_as_it_is_shown() -> None:
+    """Of the log-std mistake: the part of the price that is for the width is more than doubled, whatever the width."""
+    mu, logvar = torch.zeros(1001, 1), torch.linspace(-8, 8, 1001)[:, None]
+    found = exercises.gaussian_kl.mistake("log-std").function(mu, logvar)
+    right, apart = gaussian_kl(mu, logvar), logvar[:, 0].abs() > 0.1
+    assert (found[apart] > 2 * right[apart]).all()
 
 
 # --- training_step ---------------------------------------------------------------------------------------------------
@@ -215,6 +280,112 @@ def test_a_right_step_that_reports_another_loss_is_told() -> None:
     assert (result.passed, result.mistake) == (False, None)
     assert "The weights move as they should" in result.message
     assert "exactly 5 times" in result.message
+
+
+def test_a_returned_sum_is_told() -> None:
+    def step(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+        return len(x) * in_another_order("clear", "backward", "step")(model, optimizer, x)
+
+    result = exercises.training_step.check(step)
+    assert (result.passed, result.mistake) == (False, None)
+    assert "It is the sum over the batch" in result.message
+
+
+def by_hand(
+    draw: Callable[[Tensor, Tensor], Tensor], order: tuple[str, ...] = ("clear", "backward", "step"), weight: float = 1
+) -> Callable[..., float]:
+    """A step that draws z itself."""
+
+    def step(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+        mu, logvar = model.encode(x)
+        parameters = model.decode(draw(mu, (0.5 * logvar).exp()))
+        loss = (bernoulli_nll(parameters, x) + weight * gaussian_kl(mu, logvar)).mean()
+        calls = {"clear": optimizer.zero_grad, "backward": loss.backward, "step": optimizer.step}
+        for call in order:
+            calls[call]()
+        return loss.item()
+
+    return step
+
+
+def fair(mu: Tensor, sigma: Tensor) -> Tensor:
+    return mu + sigma * torch.randn_like(mu)
+
+
+@pytest.mark.parametrize(
+    ("step", "mistake"),
+    [
+        (by_hand(lambda mu, sigma: torch.distributions.Normal(mu, sigma).sample()), "z-detached"),
+        (by_hand(fair, ("backward", "step")), "no-zero-grad"),
+        (by_hand(fair, ("clear", "backward")), "no-step"),
+        (by_hand(fair, weight=0), "kl-forgotten"),
+        (by_hand(fair, weight=2), "no-half"),
+        (by_hand(lambda mu, sigma: mu), "no-noise"),
+    ],
+)
+def test_mistakes_are_named_in_steps_that_draw_by_hand(step: Callable[..., float], mistake: str) -> None:
+    assert exercises.training_step.check(step).mistake == mistake
+
+
+@pytest.mark.parametrize(
+    ("draw", "says"),
+    [
+        (lambda mu, sigma: mu + sigma.square() * torch.randn_like(mu), "standard deviation"),
+        (lambda mu, sigma: mu + sigma * torch.rand_like(mu), "their mean is 0.50"),
+        (lambda mu, sigma: mu + sigma * torch.randn(mu.shape[1]), "All pictures of a batch share one roll"),
+        (lambda mu, sigma: mu + sigma * torch.randn(len(mu), 1), "All numbers of a code share one roll"),
+        (lambda mu, sigma: mu + sigma * torch.ones_like(mu), "Two steps roll the same ones"),
+    ],
+)
+def test_an_unfair_draw_by_hand_is_told(draw: Callable[[Tensor, Tensor], Tensor], says: str) -> None:
+    result = exercises.training_step.check(by_hand(draw))
+    assert (result.passed, result.mistake) == (False, None)
+    assert "You draw z yourself" in result.message and says in result.message
+
+
+def test_a_step_that_draws_by_hand_must_return_a_float_too() -> None:
+    def step(model: nn.Module, optimizer: Optimizer, x: Tensor) -> Tensor:
+        return torch.tensor(by_hand(fair)(model, optimizer, x))
+
+    assert exercises.training_step.check(step).mistake == "returns-tensor"
+
+
+def test_a_draw_that_the_check_cannot_see_is_said() -> None:
+    def step(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+        mu, logvar = model.encoder(x.flatten(1)).chunk(2, 1)
+        loss = negative_elbo(model.decoder(fair(mu, (0.5 * logvar).exp())).view_as(x), x, mu, logvar).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    assert "could not see how z is drawn" in exercises.training_step.check(step).message
+
+
+def test_right_draws_by_hand_are_never_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(5):
+        monkeypatch.setattr(attempt, "OFFSET", 1_000_000 * (seed + 1))
+        assert exercises.training_step.check(by_hand(fair)).passed
+
+
+@pytest.mark.parametrize("by_pictures", [True, False])
+def test_loops_inside_a_step_are_named(by_pictures: bool) -> None:
+    def step(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+        right = in_another_order("clear", "backward", "step")
+        values = [right(model, optimizer, some) for some in (x.split(1) if by_pictures else [x] * 4)]
+        return sum(values) / len(values)
+
+    assert exercises.training_step.check(step).mistake == ("step-per-picture" if by_pictures else "several-steps")
+
+
+@pytest.mark.parametrize("quietly", [True, False])
+def test_a_loss_computed_after_the_step_is_named(quietly: bool) -> None:
+    def step(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+        in_another_order("clear", "backward", "step")(model, optimizer, x)
+        with torch.set_grad_enabled(not quietly):
+            return mean_loss(model, x).item()
+
+    assert exercises.training_step.check(step).mistake == "loss-after-step"
 
 
 @pytest.mark.parametrize("returned", ["loss", (1, 2), [1.0], {"loss": 1.0}, torch.ones(3), float("nan"), nn.Identity()])

@@ -58,6 +58,18 @@ def leave_one_out_baseline(f, mu, sigma, n):
     return ((losses - others) * (z - mu) / sigma**2).mean()
 
 
+def leave_one_out_without_a_case_for_one(f, mu, sigma, n):
+    z = (mu + sigma * torch.randn(n)).detach()
+    losses = f(z)
+    return ((losses - (losses.sum() - losses) / (n - 1)) * (z - mu) / sigma**2).mean()  # 0/0 at n = 1
+
+
+def mean_baseline_set_right(f, mu, sigma, n):
+    z = (mu + sigma * torch.randn(n)).detach()
+    losses = f(z)
+    return 1 / (n - 1) * ((losses - losses.mean()) * (z - mu) / sigma**2).sum()  # an error at n = 1
+
+
 def baseline_of_a_second_draw(f, mu, sigma, n):
     z, again = (mu + sigma * torch.randn(2, n)).detach()
     return ((f(z) - f(again)) * (z - mu) / sigma**2).mean()

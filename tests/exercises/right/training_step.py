@@ -132,3 +132,35 @@ def numpy_number(model, optimizer, x):
     loss.backward()
     optimizer.step()
     return loss.detach().numpy()[()]
+
+
+def drawn_by_hand(model, optimizer, x):
+    mu, logvar = model.encode(x)
+    z = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
+    loss = negative_elbo(model.decode(z), x, mu, logvar).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def drawn_by_rsample(model, optimizer, x):
+    _, mu, logvar = model(x)
+    z = torch.distributions.Normal(mu, (0.5 * logvar).exp()).rsample()
+    loss = negative_elbo(model.decode(z), x, mu, logvar).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def gradients_gathered_picture_by_picture(model, optimizer, x):
+    optimizer.zero_grad()
+    total = 0.0
+    for one in x.split(1):
+        parameters, mu, logvar = model(one)
+        loss = negative_elbo(parameters, one, mu, logvar).mean() / len(x)
+        loss.backward()
+        total += loss.item()
+    optimizer.step()
+    return total
