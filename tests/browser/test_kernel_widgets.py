@@ -229,7 +229,13 @@ def test_keys_draw_your_own(opened: Page) -> None:
     assert np.abs(picture(opened, "own").astype(int) - np.asarray(figure.frame.picture)).max() <= 3
 
 
-def test_names_roles_and_values_are_there(opened: Page) -> None:
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])  # it has to be light again afterwards
+def test_names_roles_values_and_colors_serve_everybody(opened: Page, theme: str) -> None:
+    """axe-core finds nothing to complain of, with the theme chosen while the widgets are there."""
+    opened.locator(".lm-MenuBar-itemLabel", has_text="Settings").click()
+    opened.locator(".lm-Menu-itemLabel", has_text="Theme").first.hover()
+    opened.locator(".lm-Menu-itemLabel", has_text=theme).first.click()
+    opened.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached")
     for name in list(CELLS)[1:6]:
         output(opened, name).first.evaluate("part => part.setAttribute('data-checked', '')")
     found = Axe().run(opened, context="[data-checked]").response["violations"]

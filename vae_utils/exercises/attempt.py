@@ -140,6 +140,23 @@ class Attempt:
             return ()
         return own if own != self.parameters and sorted(own) == sorted(self.parameters) else ()
 
+    def other_defaults(self, asked: inspect.Signature) -> str:
+        """In words, which defaults are not those of the signature that is asked for; '' where all are."""
+        try:
+            own = inspect.signature(self.function).parameters
+        except (TypeError, ValueError):
+            return ""
+        found = []
+        for name, parameter in asked.parameters.items():
+            default = own[name].default if name in own else parameter.default
+            if parameter.default is parameter.empty or default is parameter.empty:
+                continue
+            if isinstance(default, float | int) and default != parameter.default:
+                found.append(
+                    f"Where `{name}` is not given, it should be {parameter.default}; your default is {default}."
+                )
+        return " ".join(found)
+
     def _about(self, error: BaseException) -> str:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_learners(frame.filename)]
         said = " ".join(str(error).split())
@@ -162,8 +179,10 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and bool(((a == b) | ((a != a) & (b != b))).all())
 
 
-def complaint(function: Any, name: str, parameters: tuple[str, ...], required: int) -> str | None:
-    """What is wrong with `function` before it is called; None where nothing is."""
+def complaint(
+    function: Any, name: str, parameters: tuple[str, ...], required: int, stub: str | None = None
+) -> str | None:
+    """What is wrong with `function` before it is called; None where nothing is. stub: its signature with defaults."""
     wanted = f"`{name}({', '.join(parameters)})`"
     if not callable(function):
         kind = type(function).__name__
@@ -185,6 +204,10 @@ def complaint(function: Any, name: str, parameters: tuple[str, ...], required: i
         except TypeError:
             own = ", ".join(str(p) for p in signature.parameters.values())
             count_asked = _count(required, len(parameters))
+            if stub and required < len(parameters):
+                last = " and ".join(f"`{parameter}`" for parameter in parameters[required:])
+                said = f"Your function takes ({own}). The check calls it as `{stub}`, with {last} and without"
+                return f"{said}, so it needs a place and a default."
             return f"Your function takes ({own}). The check calls it as {wanted}, with {count_asked}."
     return None
 

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .attempt import Attempt, Stopped
+from .attempt import Attempt, Stopped, seed
+from .compare import same
 from .exercise import Exercise, Mistake, Probe, agree, by_comparison
 from .verdict import Result
 
@@ -177,6 +178,22 @@ MISTAKES = (
         "numbers can't be compared with anyone's.",
     ),
     Mistake(
+        "sampled-target",
+        lambda logits, x: _each(logits, torch.bernoulli(x)).flatten(1).sum(1),
+        "You roll dice for the picture: each grey pixel is made black or white at random (`torch.bernoulli(x)` or the "
+        "like), and the result is another one in each call. On average it is right, so training works, with more "
+        "noise than it needs. But the formula takes x as it is: a grey pixel of 0.3 is white 3 times in 10, and the "
+        "average over that is known without dice.",
+    ),
+    Mistake(
+        "grey-refused",
+        lambda logits, x: -torch.distributions.Bernoulli(logits=logits).log_prob(x).flatten(1).sum(1),
+        "PyTorch's `Bernoulli` refuses a pixel that is neither 0 nor 1. Here grey is meant: a pixel of 0.3 counts as "
+        "white 3 times in 10, and the same formula, x log p + (1 − x) log(1 − p), holds for it. "
+        "`Bernoulli(logits=logits, validate_args=False)` lets it pass; `F.binary_cross_entropy_with_logits` takes it "
+        "as it is.",
+    ),
+    Mistake(
         "bits",
         lambda logits, x: _each(logits, x).flatten(1).sum(1) / torch.tensor(2.0).log().item(),
         "This is in bits (log to the base 2), the KL is in nats (natural logarithm). Added up, the reconstruction "
@@ -191,11 +208,31 @@ MISTAKES = (
     ),
 )
 
+GREY = 2  # the probe of one grey pixel
 CONFIDENT = 200.0  # where sigmoid is exactly 0 or 1, so that its logarithm is of no use
 
 
 def _is_confident(probe: Probe) -> bool:
     return bool((probe.make()["logits"].abs() >= CONFIDENT).any())
+
+
+def _is_a_roll(attempt: Attempt, exercise: Exercise) -> bool:
+    """Whether the grey pixel is taken as white in about as many calls as it should, else as black."""
+    logits, x = exercise.probes[GREY].make().values()
+    white, black = (exercise.answer(logits, torch.full_like(x, value)) for value in (1.0, 0.0))
+    count, calls = 0, 200
+    seed(3000)
+    for _ in range(calls):
+        try:
+            value = attempt(logits, x)
+        except Stopped:
+            return False
+        if same(value, white):
+            count += 1
+        elif not same(value, black):
+            return False
+    share = x.item()
+    return abs(count / calls - share) < 6 * (share * (1 - share) / calls) ** 0.5
 
 
 def judge(attempt: Attempt, exercise: Exercise) -> Result:
@@ -212,11 +249,16 @@ def judge(attempt: Attempt, exercise: Exercise) -> Result:
         try:
             seen = exercise.observed(attempt, i)
         except Stopped as error:
-            if "between 0 and 1" in str(error):  # what F.binary_cross_entropy says to logits
+            if "within the support (Boolean())" in str(error):  # what Bernoulli says to grey pixels
+                return Result(False, "grey-refused", f"{exercise.mistake('grey-refused').why}\n\n{error}")
+            if "between 0 and 1" in str(error) or "parameter probs" in str(error):  # F.binary_..., Bernoulli to logits
                 return Result(False, "no-sigmoid", f"{NOT_LOGITS}\n\n{error}")
             raise (stopped or error) from None
         numbers.append(seen["value"])
         agrees.append(agree(seen, exercise.observed(exercise.answer, i)))
+    if not agrees[GREY] and _is_a_roll(attempt, exercise):
+        evidence = result.message[result.message.find("This went in") :]
+        return Result(False, "sampled-target", f"{exercise.mistake('sampled-target').why}\n\n{evidence}")
     if agrees != [not _is_confident(probe) for probe in exercise.probes]:
         return result
     slug = "clamped" if all(value.isfinite().all() for value in numbers) else "log-of-sigmoid"

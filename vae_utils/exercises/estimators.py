@@ -62,11 +62,13 @@ class Call:
     draws: list[Tensor] = field(default_factory=list)
     readable: bool = True
     attached: bool = False  # whether a gradient could pass through some draw
+    silent: bool = False  # whether some draw is of the kind that sends zeros back
 
     def f(self, z: Tensor) -> Tensor:
         if not isinstance(z, Tensor):
             raise TypeError(f"f takes a tensor of draws, not {kind(z)}")
-        self.attached |= z.requires_grad
+        self.attached |= z.grad_fn is not None
+        self.silent |= _sends_zeros(z)
         values = _values(z)
         if values is None:
             self.readable = False
@@ -83,9 +85,28 @@ class Call:
         return (self.z - self.case.mu) / self.case.sigma
 
     @property
+    def at_center(self) -> bool:
+        """Whether all that f saw is mu itself."""
+        return self.readable and len(self.z) > 0 and bool((self.epsilon.abs() < 1e-5).all())
+
+    @property
     def number(self) -> float:
         found = as_double(self.value)
         return found.item() if found is not None and found.numel() == 1 else math.nan
+
+
+def _sends_zeros(z: Tensor) -> bool:
+    """Whether `torch.normal` of a mu with a past, whose derivative PyTorch gives as 0, is on the way back from z."""
+    ahead, seen = [z.grad_fn], set()
+    while ahead:
+        step = ahead.pop()
+        if step is None or step in seen:
+            continue
+        if type(step).__name__.startswith("NormalBackward"):
+            return True
+        seen.add(step)
+        ahead += [before for before, _ in step.next_functions]
+    return False
 
 
 def _values(z: Tensor) -> Tensor | None:
@@ -129,18 +150,22 @@ def leave_one_out(made: Call) -> float:
 
 
 def judge(
-    right: Callable[[Call], float], also: tuple[Callable[[Call], float], ...], detached: str
+    right: Callable[[Call], float],
+    also: tuple[Callable[[Call], float], ...],
+    detached: str,
+    zero: Callable[[list[Call]], str],
 ) -> Callable[..., Any]:
     """The judge of an exercise. right: the estimator from the draws; also: others that are right, too.
 
-    detached: slug of the mistake that makes autograd say that there is nothing to differentiate ('' for none).
+    detached: slug of the mistake that makes autograd say that there is nothing to differentiate; zero: from the calls,
+    the slug of the mistake that makes every estimate 0.
     """
 
     def judged(attempt: Attempt, exercise: Exercise) -> Result:
         try:
-            calls = list(_calls(attempt))
+            calls = _all_calls(attempt)
         except Stopped as stopped:
-            if detached and _nothing_to_differentiate(stopped):
+            if _nothing_to_differentiate(stopped):
                 why = exercise.mistake(detached).why
                 raise Named(detached, f"{why}\n\nIn your function:\n\n    {_said(stopped)}") from stopped
             raise
@@ -149,17 +174,29 @@ def judge(
         reading = [way for way in (right, *also) if all(_fits(made, way(made)) for made in calls)]
         if all(made.readable for made in calls) and not calls[0].draws:
             raise Stopped("Your function never calls `f`. Draw n values of z and give them to `f`.")
+        if _nothing(calls) and not all(made.at_center for made in calls):
+            slug = zero(calls)
+            return Result(False, slug, f"{exercise.mistake(slug).why}\n\n{_shown(calls, right)}")
         if not reading:
             for mistake in exercise.mistakes:
                 if _is(mistake, calls, right):
                     return Result(False, mistake.slug, f"{mistake.why}\n\n{_shown(calls, right)}")
             if factor := _factor(calls, right):
                 raise Stopped(f"For the draws that `f` was given, {factor}\n\n{_shown(calls, right)}")
-            return _by_average(attempt, exercise, calls, right)
+            try:
+                return _by_average(attempt, exercise, calls, right)
+            except Stopped:
+                rolled = _rolled(attempt)
+                found = None if rolled["center"] else _known_dice(exercise, right, rolled)
+                if found is None:
+                    raise
+                return found
         if found := _dice(attempt, exercise, right):
             return found
         if second := _accumulates(attempt, reading[0]):
             return Result(False, "grad-accumulates", exercise.mistake("grad-accumulates").why + second)
+        if calls[0].n > 1:
+            return Result(True, None, f"{exercise.right} (For n = 1 there is no number; more draws are needed.)")
         return Result(True, None, exercise.right)
 
     def named(attempt: Attempt, exercise: Exercise) -> Result:
@@ -179,12 +216,27 @@ class Named(Exception):
         self.slug = slug
 
 
-def _calls(function: Estimator) -> Iterator[Call]:
+def _calls(function: Estimator, smallest: int = 1) -> Iterator[Call]:
     """Calls of every case and size, each after a seed of its own."""
     for i, case in enumerate(CASES):
         for j, n in enumerate(SIZES):
-            seed(100 + 10 * i + j)
-            yield call(function, case, n)
+            if n >= smallest:
+                seed(100 + 10 * i + j)
+                yield call(function, case, n)
+
+
+def _all_calls(function: Estimator) -> list[Call]:
+    """All calls; without those for n = 1, where they give no number: some estimators need a second draw."""
+    try:
+        calls = list(_calls(function))
+    except Stopped as stopped:
+        if not isinstance(stopped.__cause__, ZeroDivisionError):
+            raise
+        return list(_calls(function, 2))
+    values = [as_double(made.value) for made in calls]
+    if any(made.n == 1 and v is not None and not v.isfinite().all() for made, v in zip(calls, values, strict=True)):
+        return [made for made in calls if made.n > 1]
+    return calls
 
 
 def _demand_number(made: Call, exercise: Exercise) -> None:
@@ -222,13 +274,14 @@ def _is(mistake: Mistake, calls: list[Call], right: Callable[[Call], float]) -> 
         return False
     try:
         own: list[Call] = []  # as few as tell the two apart
-        for made, other in zip(calls, _calls(mistake.function), strict=True):
+        for made, other in zip(calls, _calls(mistake.function, calls[0].n), strict=True):
             own.append(other)
             if not _near(made, other):
                 break
         else:
-            return not all(_fits(made, right(made)) for made in own)  # else only its dice are wrong
-        if not all(made.readable for made in calls):
+            # Else only its dice are wrong, or it is always 0, which has its own way to a name.
+            return not (all(_fits(made, right(made)) for made in own) or _nothing(own))
+        if _nothing(calls) or not all(made.readable and not made.at_center for made in calls):
             return False
         for made in calls:
             if len(made.epsilon) != made.n:
@@ -239,6 +292,11 @@ def _is(mistake: Mistake, calls: list[Call], right: Callable[[Call], float]) -> 
     except (RuntimeError, ValueError, IndexError):
         return False
     return True
+
+
+def _nothing(calls: list[Call]) -> bool:
+    """Whether every estimate is 0."""
+    return all(abs(made.number) < 1e-4 for made in calls)
 
 
 def _near(a: Call, b: Call) -> bool:
@@ -258,27 +316,48 @@ def _dice(attempt: Attempt, exercise: Exercise, right: Callable[[Call], float]) 
     """The formula is right. Are the dice? None where they are; raises Stopped where they are wrong in a new way."""
     rolled = _rolled(attempt)
     if rolled["count"] > MANY:  # several values of f for each draw
-        return _by_average(attempt, exercise, [rolled["call"]], right)
-    wrong = "" if rolled["count"] == MANY else f"`f` was given {rolled['count']}"
-    if not wrong and rolled["constant"]:
-        wrong = "all are the same"
-    if not wrong and rolled["repeats"]:
-        wrong = "two calls roll the same ones"
-    if not wrong:
-        wrong = not_standard_normal(rolled["epsilon"])
-        wrong = wrong and f"taken as (z - mu) / sigma, they are not standard normal: {wrong}"
+        return _by_average(attempt, exercise, [rolled["calls"][0]], right)
+    wrong, shown = _wrong_dice(rolled)
     if not wrong:
         return None
+    if found := _known_dice(exercise, right, rolled):
+        return found
+    text = f"What your function does with its draws is right; the draws are not. {wrong}"
+    raise Stopped(f"{text}\n\n{_draws_shown(shown, rolled['next'] if shown is rolled['calls'][0] else None)}")
+
+
+def _wrong_dice(rolled: dict[str, Any]) -> tuple[str, Call]:
+    """What is wrong with the draws, in words, and a call that shows it; ('', a call) where nothing is."""
+    first, wide = rolled["calls"]
+    if rolled["count"] != MANY:
+        return f"Of the n = {MANY:,} draws, `f` was given {rolled['count']}.", first
+    if rolled["constant"]:
+        return f"All n = {MANY:,} draws are the same.", first
+    if rolled["repeats"]:
+        return "Two calls roll the same ones.", first
+    for made in (first, wide):
+        if found := not_standard_normal(made.epsilon):
+            return f"Taken as (z - mu) / sigma they should be standard normal, and are not: {found}.", made
+    if found := not_standard_normal(torch.cat([first.epsilon, wide.epsilon])):
+        both = f"those of the call below and of one with mu = {wide.case.mu:g} and sigma = {wide.case.sigma:g}"
+        return f"Taken as (z - mu) / sigma, {both} should be standard normal, and are not: {found}.", first
+    return "", first
+
+
+def _known_dice(exercise: Exercise, right: Callable[[Call], float], rolled: dict[str, Any]) -> Result | None:
+    """The known mistake whose formula is right and whose draws are of the same wrong kind as these."""
     for mistake in exercise.mistakes:
         try:
+            if not all(_fits(made, right(made)) for made in _calls(mistake.function)):
+                continue
             seed(1)
-            alike = _alike(rolled, _rolled(mistake.function))
+            other = _rolled(mistake.function)
         except (RuntimeError, ValueError):
             continue
-        if alike:
-            return Result(False, mistake.slug, f"{mistake.why}\n\n{rolled['shown']}")
-    text = f"What your function does with its draws is right. But of the n = {MANY:,} draws, {wrong}."
-    raise Stopped(f"{text}\n\n{rolled['shown']}")
+        if _wrong_dice(other)[0] and _alike(rolled, other):
+            first, _ = rolled["calls"]
+            return Result(False, mistake.slug, f"{mistake.why}\n\n{_draws_shown(first, rolled['next'])}")
+    return None
 
 
 def _rolled(function: Estimator) -> dict[str, Any]:
@@ -288,32 +367,37 @@ def _rolled(function: Estimator) -> dict[str, Any]:
     others = [call(function, SQUARE, MANY).epsilon.mean() for _ in range(15)] if len(epsilon) < MANY else []
     moments = [(made.epsilon.mean().item(), made.epsilon.std(correction=0).item()) for made in (first, wide)]
     return {
-        "call": first,
-        "epsilon": torch.cat([epsilon, wide.epsilon]),
+        "calls": (first, wide),
+        "next": second,
         "count": len(epsilon),
-        "constant": bool((epsilon - epsilon[:1]).abs().max() < 1e-5),
+        "constant": len(epsilon) > 0 and bool((epsilon - epsilon[:1]).abs().max() < 1e-5),
+        "center": first.at_center and wide.at_center,
         "repeats": torch.equal(first.z, second.z),
         "average": bool(others) and torch.stack(others).std().item() < 0.2,
-        "bounded": bool((epsilon - epsilon.mean()).abs().max() < 2 * epsilon.std(correction=0)),
+        "bounded": len(epsilon) > 0 and bool((epsilon - epsilon.mean()).abs().max() < 2 * epsilon.std(correction=0)),
         "moments": moments,
-        "shown": _draws_shown(first, second),
     }
 
 
-def _draws_shown(first: Call, second: Call) -> str:
-    """What f was given in two calls, for the eye."""
-    case = first.case
-    rows = [", ".join(f"{z:.4g}" for z in made.z[:5].tolist()) for made in (first, second)]
-    more = ", …" if len(first.z) > 5 else ""
-    return (
-        f"With mu = {case.mu:g}, sigma = {case.sigma:g}, n = {MANY}, `f` was given\n\n"
-        f"    in one call:  {rows[0]}{more}\n    in the next:  {rows[1]}{more}\n"
-        f"    mean {first.z.mean().item():.3g} (expected {case.mu:g}), "
-        f"standard deviation {first.z.std(correction=0).item():.3g} (expected {case.sigma:g})"
+def _draws_shown(made: Call, again: Call | None) -> str:
+    """What f was given in a call, and where there was one, in the next, for the eye."""
+    case, draws = made.case, made.z
+    rows = {"in one call": made} | ({"in the next": again} if again else {})
+    text = f"With mu = {case.mu:g}, sigma = {case.sigma:g}, n = {MANY}, `f` was given\n\n"
+    for name, one in rows.items():
+        listed = ", ".join(f"{z:.4g}" for z in one.z[:5].tolist())
+        text += f"    {name}: {listed}{', …' if len(one.z) > 5 else ''}\n"
+    moments = ((draws, "z", case.mu, case.sigma), (made.epsilon, "(z - mu) / sigma", 0, 1))
+    return text + "\n".join(
+        f"    {name:>16}: mean {values.mean().item():.3g} (expected {mean:g}), "
+        f"standard deviation {values.std(correction=0).item():.3g} (expected {deviation:g})"
+        for values, name, mean, deviation in moments
     )
 
 
 def _alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    if a["center"] or b["center"]:  # no dice at all, however often mu was handed over
+        return a["center"] == b["center"]
     if any(a[name] != b[name] for name in ("count", "constant", "repeats", "average", "bounded")):
         return False
     if a["constant"]:

@@ -16,20 +16,25 @@ import torch
 from torch import Tensor
 
 from .attempt import Attempt, Stopped, complaint, guard, is_stub, seed
-from .compare import TOLERANCE, difference, numbers, relation, same
+from .compare import TOLERANCE, as_double, difference, numbers, relation, same
 from .verdict import Result, Shown
 
 Observation = dict[str, Any]
 VALUE = "value"
+RANDOM = "Your result is random: "
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A known mistake. slug: its short name; function: a wrong implementation; why: what it is and why it matters."""
+    """A known mistake. slug: its short name; function: a wrong implementation; why: what it is and why it matters.
+
+    several: show it on a batch of two or more, since on one alone it proves little.
+    """
 
     slug: str
     function: Callable[..., Any]
     why: str
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ class Exercise:
         parameters = tuple(inspect.signature(self.answer).parameters.values())
         names = tuple(parameter.name for parameter in parameters)
         required = sum(parameter.default is parameter.empty for parameter in parameters)
-        if wrong := complaint(function, self.name, names, required):
+        if wrong := complaint(function, self.name, names, required, self.stub):
             return Result(False, None, wrong)
         if is_stub(function):
             return Result(None, None, f"Write `{self.stub}` in place of the `...`, and run the cell again.")
@@ -146,6 +151,8 @@ class Exercise:
         if result.passed is False and (order := attempt.other_order()):
             own, asked = ", ".join(order), ", ".join(attempt.parameters)
             parts.append(f"Your parameters are ({own}), but the check hands them over as ({asked}).")
+        if result.passed is False and (other := attempt.other_defaults(inspect.signature(self.answer))):
+            parts.append(other)
         if attempt.printed and not result.passed:
             lines = attempt.printed.rstrip().splitlines()
             shown = "\n".join(f"    {line[:100]}" for line in lines[:6]) + ("\n    …" if len(lines) > 6 else "")
@@ -199,11 +206,49 @@ def by_comparison(attempt: Attempt, exercise: Exercise) -> Result:
     attempt.printed = printed
     for mistake in exercise.mistakes:
         if len(got) == count and _is(mistake, got, expected, exercise):
-            evidence = _evidence(exercise.probes[wrong], got[wrong], expected[wrong])
+            shown = _shows(mistake, wrong, got, expected, exercise)
+            evidence = _evidence(exercise.probes[shown], got[shown], expected[shown])
             return Result(False, mistake.slug, f"{mistake.why}\n\n{evidence}")
     evidence = _evidence(exercise.probes[wrong], got[wrong], expected[wrong])
+    if again := _differs_again(attempt, exercise, wrong, got[wrong]):
+        return Result(False, None, f"{again}\n\n{evidence}")
     keys = [name for name in expected[wrong] if not same(got[wrong].get(name), expected[wrong][name])]
     return Result(False, None, f"{_in_words(keys[0], wrong, got, expected)}\n\n{evidence}".lstrip())
+
+
+def _differs_again(attempt: Attempt, exercise: Exercise, number: int, seen: Observation) -> str:
+    """In words, that the same arguments give another result with other dice; '' where they do not."""
+    a = as_double(seen.get(VALUE))
+    for other in range(5):  # a coin may fall the same way again
+        seed(2000 + 10 * number + other)
+        try:
+            again = exercise._observe(attempt, exercise.probes[number])[VALUE]
+        except Stopped:
+            return ""
+        b = as_double(again)
+        if a is None or b is None or a.shape != b.shape:
+            return ""
+        if not torch.equal(a.nan_to_num(), b.nan_to_num()):
+            return (
+                f"{RANDOM}called again with the same arguments, your function returned {numbers(again)} in place of "
+                f"{numbers(seen[VALUE])}. What is asked for needs no dice."
+            )
+    return ""
+
+
+def _shows(
+    mistake: Mistake, wrong: int, got: list[Observation], expected: list[Observation], exercise: Exercise
+) -> int:
+    """The probe to show a known mistake on: the smallest that shows it, or for shapes and averages, with a batch."""
+    a, b = got[wrong].get(VALUE), expected[wrong][VALUE]
+    shapes_differ = isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape != b.shape
+    if not (mistake.several or shapes_differ):
+        return wrong
+    for i in range(wrong, len(got)):
+        first = next(iter(exercise.probes[i].make().values()))
+        if isinstance(first, Tensor) and first.ndim and len(first) > 1 and not agree(got[i], expected[i]):
+            return i
+    return wrong
 
 
 def _is(mistake: Mistake, got: list[Observation], expected: list[Observation], exercise: Exercise) -> bool:

@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor
 
-from .exercise import Exercise, Mistake, Probe
+from .attempt import Attempt, Stopped, seed
+from .compare import as_double
+from .exercise import RANDOM, Exercise, Mistake, Probe, by_comparison
+from .verdict import Result
 
 
 def gaussian_kl(mu, logvar):
@@ -19,6 +22,12 @@ def _reverse(mu: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * ((mu.square() + 1) / logvar.exp() - 1 + logvar).sum(1)
 
 
+def _monte_carlo(mu: Tensor, logvar: Tensor) -> Tensor:
+    q = torch.distributions.Normal(mu, (0.5 * logvar).exp())
+    z = q.rsample((100,))
+    return (q.log_prob(z) - torch.distributions.Normal(0.0, 1.0).log_prob(z)).sum(2).mean(0)
+
+
 MISTAKES = (
     Mistake(
         "no-half",
@@ -30,9 +39,43 @@ MISTAKES = (
     Mistake(
         "log-std",
         lambda mu, logvar: _each(mu, 2 * logvar).sum(1),
-        "You read `logvar` as log σ, but it is log σ²: you square σ a second time, as e^(2·logvar). A cloud of width "
-        "1 still pays 0, so the loss looks as always. But every other width pays about four times what it should, and "
-        "the clouds come out the wrong width. No curve shows it.",
+        "You read `logvar` as log σ, but it is log σ²: you square σ a second time, as e^(2·logvar). For a cloud of "
+        "width 1 that changes nothing, and the loss looks as always. But every other width pays more than twice what "
+        "it should, and the clouds come out the wrong width. No curve shows it.",
+    ),
+    Mistake(
+        "sigma-to-the-fourth",
+        lambda mu, logvar: 0.5 * (mu.square() + logvar.exp().square() - 1 - logvar).sum(1),
+        "e^logvar is σ² already, and you square it again: σ⁴ stands where σ² belongs. The cheapest cloud is then "
+        "narrower than the prior (σ = 0.84) and its price is below 0, which a KL never is; wide clouds pay far too "
+        "much.",
+    ),
+    Mistake(
+        "half-on-mu-alone",
+        lambda mu, logvar: (0.5 * mu.square() + logvar.exp() - 1 - logvar).sum(1),
+        "The ½ stands before μ² alone, but it belongs to every term: ½ (μ² + σ² − 1 − log σ²). As it is, a cloud that "
+        "is as wide as the prior pays what it should, and for every other width it pays twice. A pair of parentheses "
+        "is missing.",
+    ),
+    Mistake(
+        "mu-without-half",
+        lambda mu, logvar: (mu.square() + 0.5 * (logvar.exp() - 1 - logvar)).sum(1),
+        "The ½ stands before all terms but μ². So widths pay what they should, and being away from 0 costs twice as "
+        "much: the centers crowd around 0. The formula is ½ (μ² + σ² − 1 − log σ²).",
+    ),
+    Mistake(
+        "mu-halved-twice",
+        lambda mu, logvar: 0.5 * (0.5 * mu.square() + logvar.exp() - 1 - logvar).sum(1),
+        "μ² is halved twice, once by itself and once with the other terms: the ½ stands in front of all of them, once. "
+        "So being away from 0 costs half of what it should, and the codes spread wider than the prior, from which you "
+        "draw later on.",
+    ),
+    Mistake(
+        "monte-carlo",
+        _monte_carlo,
+        "Your result is random: you estimate the KL from draws of z. On average that is right, and where no formula is "
+        "known it is what one does. For two Gaussians there is one, exact and without dice, and asked for here: ½ (μ² "
+        "+ σ² − 1 − log σ²). With the estimate each step would be noisier for nothing.",
     ),
     Mistake(
         "sigma-not-squared",
@@ -167,6 +210,40 @@ MISTAKES = (
     ),
 )
 
+
+def _right_on_average(attempt: Attempt, exercise: Exercise, number: int) -> bool:
+    """Whether what is random about the results for a probe averages out to the right ones, over 20 to 400 calls."""
+    right = as_double(exercise.observed(exercise.answer, number)["value"])
+    arguments = exercise.probes[number].make()
+    seed(3000 + number)
+    found: list[Tensor] = []
+    for calls in range(1, 401):
+        try:
+            value = as_double(attempt(*arguments.values()))
+        except Stopped:
+            return False
+        if value is None or right is None or value.shape != right.shape:
+            return False
+        found.append(value)
+        if calls % 20 == 0:
+            values = torch.stack(found)
+            error = values.std(0) / calls**0.5
+            if (error < 0.03 * right.abs()).all():
+                break
+    return bool(((error > 0) & ((values.mean(0) - right).abs() < 5 * error)).all())
+
+
+def judge(attempt: Attempt, exercise: Exercise) -> Result:
+    """By comparison; and an estimate from draws by its average over many calls."""
+    result = by_comparison(attempt, exercise)
+    if result.passed or result.mistake or not result.message.startswith(RANDOM):
+        return result
+    if not all(_right_on_average(attempt, exercise, number) for number in (1, 4)):  # one code of one; two of three
+        return result
+    evidence = result.message[result.message.find("This went in") :]
+    return Result(False, "monte-carlo", f"{exercise.mistake('monte-carlo').why}\n\n{evidence}")
+
+
 TASK = """Write the KL of a cloud $\\mathcal N(\\mu, \\sigma^2)$ from the prior $\\mathcal N(0, I)$, for a batch of
 codes. `mu` and `logvar` $= \\log\\sigma^2$ have shape (batch, numbers in the code). Return one number of nats for each
 picture: shape (batch,)."""
@@ -219,4 +296,5 @@ EXERCISE = Exercise(
             ("mu", "logvar"),
         ),
     ),
+    judge=judge,
 )

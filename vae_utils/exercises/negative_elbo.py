@@ -94,6 +94,18 @@ def _kl_of_batch(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: fl
     return bernoulli_nll(logits, x) + beta * gaussian_kl(mu, logvar).sum()
 
 
+def _nll_of_batch_averaged(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Loss:
+    return bernoulli_nll(logits, x).mean() + beta * gaussian_kl(mu, logvar)
+
+
+def _kl_of_batch_averaged(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Loss:
+    return bernoulli_nll(logits, x) + beta * gaussian_kl(mu, logvar).mean()
+
+
+def _nll_averaged_over_all(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Loss:
+    return (bernoulli_nll(logits, x) / _pixels(x)).mean() + beta * gaussian_kl(mu, logvar)
+
+
 def _broadcast(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Loss:
     return bernoulli_nll(logits, x) + beta * gaussian_kl(mu, logvar)[:, None]
 
@@ -190,18 +202,21 @@ MISTAKES = (
         "The reconstruction is averaged over the pixels, the KL is summed over the code. Only the balance counts: it "
         "is β = P for P pixels. No error, no warning, a smooth curve, and the code falls silent (KL 0, one picture "
         "for all). The mistake that people make most.",
+        several=True,
     ),
     Mistake(
         "averaged-latents",
         _averaged_latents,
         "The KL is averaged over the numbers of the code, where it is a sum: a silent β = 1/L with L numbers. "
         "Reconstructions improve, samples from the prior get worse, and the loss looks better than everyone else's.",
+        several=True,
     ),
     Mistake(
         "both-averaged",
         _both_averaged,
         "Both terms are averaged, over pixels and over the numbers of the code. That is not the same for both: with P "
         "pixels and L numbers it is β = P/L, often in the hundreds, and the code falls silent. Both are sums.",
+        several=True,
     ),
     Mistake(
         "means-of-all",
@@ -243,6 +258,29 @@ MISTAKES = (
         "word (broadcasting): β is the batch size, and the code falls silent.",
     ),
     Mistake(
+        "nll-averaged-over-batch",
+        _nll_of_batch_averaged,
+        "The reconstruction is averaged over the batch, the KL is one for each picture. They are added without a word "
+        "(broadcasting). The mean over the batch comes out right, so training goes as it should; but the numbers are "
+        "not those of the pictures: each is charged for the average picture's reconstruction. Average at the very "
+        "end, in the training step.",
+    ),
+    Mistake(
+        "kl-averaged-over-batch",
+        _kl_of_batch_averaged,
+        "The KL is averaged over the batch, the reconstruction is one for each picture. They are added without a word "
+        "(broadcasting). The mean over the batch comes out right, so training goes as it should; but the numbers are "
+        "not those of the pictures: each pays the average code's KL. Average at the very end, in the training step.",
+    ),
+    Mistake(
+        "nll-averaged-over-all",
+        _nll_averaged_over_all,
+        "The reconstruction is averaged over pixels and batch (what `reduction` does if you do not say otherwise), the "
+        "KL is one for each picture, and the two are added without a word (broadcasting). Only the balance counts: it "
+        "is β = P for P pixels, and the code falls silent. `bernoulli_nll` gives one number for each picture.",
+        several=True,
+    ),
+    Mistake(
         "broadcast",
         _broadcast,
         "One term has shape (batch,), the other (batch, 1). Their sum broadcasts to (batch, batch), without an error: "
@@ -276,8 +314,8 @@ MISTAKES = (
     Mistake(
         "log-std",
         _log_std,
-        "In the KL, `logvar` is read as log σ, but it is log σ². The curve looks as always, and every width but 1 "
-        "pays about four times what it should.",
+        "In the KL, `logvar` is read as log σ, but it is log σ². The curve looks as always, and for every width but 1 "
+        "the KL is far too large.",
     ),
     Mistake(
         "kl-detached",

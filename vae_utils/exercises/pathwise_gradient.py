@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from .estimators import judge, pathwise
+from .estimators import Call, judge, pathwise
 from .exercise import Exercise, Mistake
 from .randomness import noise
 
@@ -56,6 +56,16 @@ def _not_averaged(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
 
 def _no_gradient(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
     return f(mu + sigma * noise(n, mu.dtype)).mean()
+
+
+def _averaged_twice(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    copies = mu.detach().repeat(n).requires_grad_()
+    f(copies + sigma * noise(n, mu.dtype)).mean().backward()
+    return copies.grad.mean()
+
+
+def _loss_at_mu(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    return f(mu)
 
 
 def _no_noise(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
@@ -118,10 +128,10 @@ MISTAKES = (
     Mistake(
         "score-function-instead",
         _score_function_instead,
-        "This is the score-function estimator, the other way past the dice. It is right on average, but it never asks "
-        "for the slope of f, and here it scatters far more: with f(z) = (z - 3)², mu = 1 and sigma = 0.5, the "
-        "variance of one draw's estimate is 124 in place of 1. For the pathwise gradient, let autograd go back "
-        "through f and z to `mu`.",
+        "This is the score-function estimator, the other way past the dice. With draws from N(mu, sigma²) it is right "
+        "on average, but it never asks for the slope of f, and it scatters far more: with f(z) = (z - 3)², mu = 1 and "
+        "sigma = 0.5, the variance of one draw's estimate is 124 in place of 1. For the pathwise gradient, let "
+        "autograd go back through f and z to `mu`.",
     ),
     Mistake(
         "with-baseline-instead",
@@ -132,9 +142,10 @@ MISTAKES = (
     Mistake(
         "detached",
         _detached,
-        "No gradient can come back from z to `mu`: the draw has no past (`.sample()`, `.detach()` or `no_grad`). Here "
-        "autograd raises an error. In a VAE it would not, because the KL still gives the encoder a gradient; it "
-        "would learn the prior and nothing else. Roll epsilon first, and compute z from `mu` and it.",
+        "No gradient comes back from the losses to `mu`: the draw has no past (`.sample()`, `no_grad`), or z or f(z) "
+        "was detached. So autograd raises an error here, or gives 0. In a VAE nothing would complain, because the KL "
+        "still gives the encoder a gradient; it would learn the prior and nothing else. Roll epsilon first, compute z "
+        "from `mu` and it, and keep the whole path from `mu` to the loss.",
     ),
     Mistake(
         "silent-zeros",
@@ -156,6 +167,20 @@ MISTAKES = (
         "mean. It scatters n times less (in variance).",
     ),
     Mistake(
+        "averaged-twice",
+        _averaged_twice,
+        "Everything is divided by n twice: you average the losses, which divides each slope by n, and then divide by n "
+        "once more (a second `.mean()` or `/ n`). The more draws you take, the smaller your slope; with 100 draws it "
+        "is a hundredth. Take the mean once: of the losses, or of the slopes.",
+    ),
+    Mistake(
+        "loss-at-mu",
+        _loss_at_mu,
+        "You return f(mu), the loss at the center of the cloud: no dice, and no slope. Asked is how the *average* "
+        "loss over draws z = mu + sigma * epsilon changes when `mu` moves. Roll n dice, average the losses, and ask "
+        "autograd for the gradient at `mu`.",
+    ),
+    Mistake(
         "no-gradient",
         _no_gradient,
         "You return the average of f, not its slope: how high the loss is, not which way is down. Ask autograd for "
@@ -164,9 +189,9 @@ MISTAKES = (
     Mistake(
         "no-noise",
         _no_noise,
-        "You take the slope of f at `mu` itself; no dice are rolled. For (z - 3)² that happens to be the right "
-        "average, since its slope is a straight line. For sin(z) it is not: under a wide cloud the waves cancel, and "
-        "at its center there is still a slope. Average over draws z = mu + sigma * epsilon.",
+        "All that f gets to see is `mu` itself; no dice are rolled. For (z - 3)² the slope there happens to be the "
+        "right average, since its slope is a straight line. For sin(z) it is not: under a wide cloud the waves cancel, "
+        "and at its center there is still a slope. Average over draws z = mu + sigma * epsilon.",
     ),
     Mistake(
         "gradient-to-sigma",
@@ -223,11 +248,17 @@ MISTAKES = (
     Mistake(
         "grad-accumulates",
         _grad_accumulates,
-        "The first call is right. The second, with the same `mu`, adds its gradient to what `mu.grad` still holds "
-        "from the first. It is the old `zero_grad` trap. `torch.autograd.grad` leaves nothing behind; or work on a "
-        "copy, `mu.detach().requires_grad_()`.",
+        "With a new `mu` it is right. Called again with the same `mu`, it adds its gradient to what `mu.grad` still "
+        "holds from the first call: what `zero_grad()` is for in training. `torch.autograd.grad` leaves nothing "
+        "behind; or work on a copy, `mu.detach().requires_grad_()`.",
     ),
 )
+
+
+def _zero(calls: list[Call]) -> str:
+    """The mistake of an estimate that is always 0."""
+    return "silent-zeros" if any(made.silent for made in calls) else "detached"
+
 
 EXERCISE = Exercise(
     name="pathwise_gradient",
@@ -248,5 +279,5 @@ back: the mean of the n slopes.""",
     mistakes=MISTAKES,
     right="For every draw, your number is the mean slope of f, with `mu` moving all the draws along. Its scatter is "
     "that of the slopes of f under the cloud: for (z - 3)², a variance of 4 sigma² per draw, wherever the cloud is.",
-    judge=judge(pathwise, (), detached="detached"),
+    judge=judge(pathwise, (), detached="detached", zero=_zero),
 )

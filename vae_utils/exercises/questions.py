@@ -326,8 +326,9 @@ gradient_of_a_draw = Question(
     "reconstruction loss, what stands in mu.grad?",
     (
         Choice(
-            "Nothing: PyTorch raises an error, since a draw has no derivative.",
-            "If only it did. Both run without a word, and that is why this mistake lives so long in programs.",
+            "It does not come to that: backward() stops with an error, since a draw has no derivative.",
+            "If only it did. Both run without a word, since the decoder's weights do get their gradient. That is why "
+            "this mistake lives so long in programs.",
         ),
         Choice(
             "None, both times.",

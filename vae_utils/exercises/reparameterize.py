@@ -149,9 +149,10 @@ MISTAKES = (
     Mistake(
         "std-is-exp-logvar",
         _std_is_exp_logvar,
-        "Your standard deviation is exp(logvar), and that is the variance, sigma². No curve will tell you: the "
-        "network learns another `logvar`, the clouds come out tighter than the KL charges for, and the loss may even "
-        "*beat* the right one. It is not a bound any more. sigma is the root: exp(logvar / 2).",
+        "Your standard deviation is exp(logvar), and that is the variance, sigma²: too wide a cloud where sigma is "
+        "above 1, as in the example below, and too tight a one where it is below 1. In training most clouds are tight, "
+        "and are then drawn tighter than the KL charges for. No curve will tell you: the loss may even *beat* the "
+        "right one, and is not a bound any more. sigma is the root: exp(logvar / 2).",
     ),
     Mistake(
         "std-is-logvar",

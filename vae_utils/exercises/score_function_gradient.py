@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from .estimators import judge, leave_one_out, score
+from .estimators import Call, judge, leave_one_out, score
 from .exercise import Exercise, Mistake
 from .randomness import noise
 
@@ -28,6 +28,35 @@ def _draws(mu: Tensor, sigma: Tensor, n: int) -> Tensor:
 def _pathwise_instead(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
     mu = mu.detach().requires_grad_()
     return torch.autograd.grad(f(mu + sigma * noise(n, mu.dtype)).mean(), mu)[0]
+
+
+def _loss_at_mu(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    return f(mu)
+
+
+def _slope_at_mu(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    mu = mu.detach().requires_grad_()
+    return torch.autograd.grad(f(mu), mu)[0]
+
+
+def _no_noise(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    z = mu.detach().expand(n)
+    return (f(z) * (z - mu) / sigma**2).mean()
+
+
+def _nothing_to_differentiate(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    mu = mu.detach().requires_grad_()
+    return torch.autograd.grad(f(_draws(mu, sigma, n)).mean(), mu)[0]
+
+
+def _sigma_squared(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    z = (mu + sigma**2 * noise(n, mu.dtype)).detach()
+    return (f(z) * (z - mu) / sigma**2).mean()
+
+
+def _averaged_twice(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    z = _draws(mu, sigma, n)
+    return (f(z) * (z - mu) / sigma**2).mean() / n
 
 
 def _sigma_not_squared(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
@@ -126,6 +155,27 @@ def _grad_accumulates(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
 
 MISTAKES = (
     Mistake(
+        "loss-at-mu",
+        _loss_at_mu,
+        "You return f(mu), the loss at the center of the cloud: no dice, and no slope. Asked is how the *average* loss "
+        "over draws z ~ N(mu, sigma²) changes when `mu` moves. Draw n values of z, and average the products of their "
+        "losses and their scores.",
+    ),
+    Mistake(
+        "slope-at-mu",
+        _slope_at_mu,
+        "You take the slope of f at `mu` itself: no dice are rolled, and autograd looks into f, which is a closed box "
+        "here. It is not even right on average, except where the slope of f is a straight line, as for (z - 3)²; for "
+        "sin(z) it is wrong. Draw n values of z, and use f(z) and the slope of log q(z).",
+    ),
+    Mistake(
+        "no-noise",
+        _no_noise,
+        "All that f gets to see is `mu` itself; no dice are rolled. The score (z - mu) / sigma² is 0 at z = mu, so the "
+        "estimate is 0 whatever f is. This estimator lives on the differences between draws: draw n values of z from "
+        "N(mu, sigma²).",
+    ),
+    Mistake(
         "pathwise-instead",
         _pathwise_instead,
         "This is the pathwise gradient: it goes back through f. Right on average, and quieter here. But the score "
@@ -181,8 +231,16 @@ MISTAKES = (
         "z-not-detached",
         _z_not_detached,
         "You let the gradient go through z as well. When `mu` moves, z moves along, log q(z) stays as it is, and its "
-        "slope is exactly 0; what comes out is the slope of f times log q, which means nothing. For the score "
-        "function z is a mere number: `z.detach()`, or draw it under `torch.no_grad()`.",
+        "slope is exactly 0; what comes out is the slope of f times log q, which means nothing (and is 0 where f(z) is "
+        "detached). For the score function z is a mere number: `z.detach()`, or draw it under `torch.no_grad()`.",
+    ),
+    Mistake(
+        "nothing-to-differentiate",
+        _nothing_to_differentiate,
+        "Nothing that you send backward depends on `mu` in a way that autograd can follow, so it stops with an error, "
+        "or gives 0. z is a mere number here, and f(z) too. In this estimator the path to `mu` is log q(z): multiply "
+        "f(z) by `Normal(mu, sigma).log_prob(z)`, with a `mu` that requires a gradient; or do without autograd, by the "
+        "formula (z - mu) / sigma².",
     ),
     Mistake(
         "both-at-once",
@@ -223,6 +281,20 @@ MISTAKES = (
         "other draws cost time and bring nothing. Roll n dice.",
     ),
     Mistake(
+        "sigma-squared",
+        _sigma_squared,
+        "Your draws scatter around `mu` with standard deviation sigma². sigma is the standard deviation already: z = "
+        "mu + sigma * epsilon, and `torch.normal` and `Normal` take it as it is, too. At sigma = 1 nobody notices; "
+        "elsewhere you look at f through a cloud of the wrong size.",
+    ),
+    Mistake(
+        "averaged-twice",
+        _averaged_twice,
+        "Everything is divided by n twice: the mean over the draws is taken, and then divided by n once more (a second "
+        "`.mean()` or `/ n`). The more draws you take, the smaller your estimate; with 100 draws it is a hundredth. "
+        "Take the mean once.",
+    ),
+    Mistake(
         "uniform-noise",
         _uniform_noise,
         "Your dice are uniform, between 0 and 1 (`torch.rand`, one letter short of `torch.randn`). The score (z - mu) "
@@ -237,11 +309,18 @@ MISTAKES = (
     Mistake(
         "grad-accumulates",
         _grad_accumulates,
-        "The first call is right. The second, with the same `mu`, adds its gradient to what `mu.grad` still holds "
-        "from the first. It is the old `zero_grad` trap. `torch.autograd.grad` leaves nothing behind; or work on a "
-        "copy, `mu.detach().requires_grad_()`.",
+        "With a new `mu` it is right. Called again with the same `mu`, it adds its gradient to what `mu.grad` still "
+        "holds from the first call: what `zero_grad()` is for in training. `torch.autograd.grad` leaves nothing "
+        "behind; or work on a copy, `mu.detach().requires_grad_()`.",
     ),
 )
+
+
+def _zero(calls: list[Call]) -> str:
+    """The mistake of an estimate that is always 0."""
+    attached, silent = any(made.attached for made in calls), any(made.silent for made in calls)
+    return "z-not-detached" if attached and not silent else "nothing-to-differentiate"
+
 
 EXERCISE = Exercise(
     name="score_function_gradient",
@@ -261,5 +340,5 @@ losses it returns, not their slopes. One number comes back: the mean of the n es
     mistakes=MISTAKES,
     right="Each draw's loss times its score, averaged: the slope, from losses alone. For (z - 3)² at mu = 1 and "
     "sigma = 0.5 one draw's estimate has a variance of 124; the pathwise one has 1.",
-    judge=judge(score, (leave_one_out,), detached=""),
+    judge=judge(score, (leave_one_out,), detached="nothing-to-differentiate", zero=_zero),
 )

@@ -16,6 +16,7 @@ from ..models import VAE
 from .attempt import Attempt, Stopped, seed
 from .compare import as_double, kind, numbers, relation, same
 from .exercise import Exercise, Mistake, Probe
+from .randomness import not_standard_normal, same_in_columns, same_in_rows, ties
 from .verdict import Result
 
 Optimizer = torch.optim.Optimizer
@@ -201,6 +202,19 @@ def _called_twice(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
     parameters = model(x)[0]
     _, mu, logvar = model(x)
     return _move(optimizer, (bernoulli_nll(parameters, x) + gaussian_kl(mu, logvar)).mean())
+
+
+def _step_per_picture(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    return sum(_move(optimizer, _loss(model, picture)) for picture in x.split(1)) / len(x)
+
+
+def _several_steps(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    return [_move(optimizer, _loss(model, x)) for _ in range(2)][-1]
+
+
+def _loss_after_step(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    _move(optimizer, _loss(model, x))
+    return _loss(model, x).item()
 
 
 def _eval_mode(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
@@ -412,8 +426,8 @@ MISTAKES = (
     Mistake(
         "log-std",
         _log_std,
-        "In the KL, `logvar` is read as log σ, but it is log σ². The curve looks as always; every width but 1 pays "
-        "about four times what it should.",
+        "In the KL, `logvar` is read as log σ, but it is log σ². The curve looks as always; for every width but 1 the "
+        "KL is far too large, and the clouds come out the wrong width.",
     ),
     Mistake(
         "called-twice",
@@ -421,6 +435,28 @@ MISTAKES = (
         "The model is run twice in one step. That takes twice the time, and each run draws its own z: what you decode "
         "and what you look at need not belong together. Run it once and keep all three results: `parameters, mu, "
         "logvar = model(x)`.",
+    ),
+    Mistake(
+        "step-per-picture",
+        _step_per_picture,
+        "You loop over the batch and call `optimizer.step()` for each picture: as many small steps as there are "
+        "pictures, in place of one. Each follows a single picture's gradient, which is far noisier than the mean over "
+        "the batch, and it takes many times as long. `model(x)` takes the whole batch at once: average the pictures' "
+        "losses, then step once.",
+    ),
+    Mistake(
+        "several-steps",
+        _several_steps,
+        "`optimizer.step()` is called more than once. One training step moves the weights once; the loop over steps is "
+        "the caller's, who brings new pictures for each. With the same batch again and again, the model learns these "
+        "few pictures, and the loss that you return flatters it.",
+    ),
+    Mistake(
+        "loss-after-step",
+        _loss_after_step,
+        "You run the model again after the step and return that loss. It costs a second run, draws another z, and is "
+        "measured on pictures that the weights have just been moved for. What a step returns is the loss that its "
+        "gradient came from: keep it, and return its `.item()`.",
     ),
     Mistake(
         "no-noise",
@@ -466,6 +502,7 @@ class SmallVAE(VAE):
     def __init__(self, shape: tuple[int, int, int], latent_dim: int):
         super().__init__(shape, latent_dim, hidden=(4,), likelihood="bernoulli", sigma=None)
         self.dice = torch.Generator().manual_seed(8)  # with which the loss falls in each step
+        self.given: Tensor | None = None  # dice that somebody else has rolled, in place of its own
         with torch.no_grad():
             for weights in self.parameters():
                 weights.copy_(0.7 * torch.randn(weights.shape, generator=self.dice))
@@ -473,7 +510,10 @@ class SmallVAE(VAE):
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
         if not self.training:
             return mu
-        epsilon = torch.randn(mu.shape, generator=self.dice)
+        if self.given is not None and self.given.shape == mu.shape:
+            epsilon = self.given
+        else:
+            epsilon = torch.randn(mu.shape, generator=self.dice)
         return mu + (0.5 * logvar).exp() * epsilon.to(mu)
 
 
@@ -499,6 +539,7 @@ class Run:
     returned: list[Any] = field(default_factory=list)
     weights: list[Tensor] = field(default_factory=list)  # before, and after each step
     events: list[list[str]] = field(default_factory=list)  # of each step
+    rolls: list[Tensor | None] = field(default_factory=list)  # (z - mu) / sigma of each step's last z, if drawn by hand
     error: BaseException | None = None
 
     @property
@@ -516,25 +557,28 @@ class Run:
         return any(event in events for events in self.events)
 
 
-def run(function: Callable[..., Any], probe: Probe, like: Run | None = None) -> Run:
+def run(function: Callable[..., Any], probe: Probe, like: Run | None = None, rolled: Run | None = None) -> Run:
     """Let a function take its steps, and note what it calls. What it raises ends the run and is noted, too.
 
-    like: end where the weights or losses are not those of this run.
+    like: end where the weights or losses are not those of this run. rolled: let the model draw with this run's rolls.
     """
     if like is None:
         seed(0)
     model, optimizer, x = probe.make().values()
     seen, now = Run(weights=[_flat(model)]), []
     _note_calls(model, optimizer, now.append)
+    codes = _note_codes(model, len(x), now.append)
     backward = _noting(torch.autograd.backward, "backward", now.append)
     for step in range(STEPS):
-        now.clear()
+        now.clear(), codes.clear()
+        model.given = rolled.rolls[step] if rolled else None
         try:
             with patch.object(torch.autograd, "backward", backward):
                 value = function(model, optimizer, x)
         except Exception as error:
             seen.error = error
         seen.events.append(now[:])
+        seen.rolls.append(_rolls(codes))
         if seen.error:
             break
         seen.returned.append(value.detach().clone() if isinstance(value, Tensor) else value)
@@ -546,6 +590,40 @@ def run(function: Callable[..., Any], probe: Probe, like: Run | None = None) -> 
 
 def _flat(model: nn.Module) -> Tensor:
     return torch.cat([weights.detach().flatten() for weights in model.parameters()]).clone()
+
+
+def _note_codes(model: VAE, batch: int, note: Callable[[str], None]) -> dict[str, Any]:
+    """A dictionary with the latest (mu, logvar) that the model gave, z that it drew, and z that it was given."""
+    codes: dict[str, Any] = {}
+    encode, reparameterize, decode = model.encode, model.reparameterize, model.decode
+
+    def noting_encode(x: Tensor) -> tuple[Tensor, Tensor]:
+        if len(x) < batch:
+            note("a part")
+        codes["cloud"] = encode(x)
+        return codes["cloud"]
+
+    def noting_decode(z: Tensor) -> Tensor:
+        codes["z"] = z
+        return decode(z)
+
+    def noting_reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
+        codes["own z"] = reparameterize(mu, logvar)
+        return codes["own z"]
+
+    model.encode, model.reparameterize, model.decode = noting_encode, noting_reparameterize, noting_decode
+    return codes
+
+
+def _rolls(codes: dict[str, Any]) -> Tensor | None:
+    """The rolls behind a z that the model did not draw itself, (z - mu) / sigma; None where there are none."""
+    if not {"cloud", "z"} <= codes.keys() or not isinstance(codes["z"], Tensor):
+        return None
+    mu, logvar = (part.detach() for part in codes["cloud"])
+    z = codes["z"].detach()
+    if z.shape != mu.shape or torch.equal(z, mu) or ("own z" in codes and torch.equal(z, codes["own z"])):
+        return None
+    return (z - mu) / (0.5 * logvar).exp()
 
 
 def _note_calls(model: nn.Module, optimizer: Optimizer, note: Callable[[str], None]) -> None:
@@ -576,25 +654,33 @@ def _noting(function: Callable[..., Any], name: str, note: Callable[[str], None]
 def judge(attempt: Attempt, exercise: Exercise) -> Result:
     """Compare losses and weights over a few steps with the solution's; name what was not called, or the mistake."""
     runs = [run(attempt, probe) for probe in exercise.probes]
-    expected = [run(exercise.answer, probe) for probe in exercise.probes]
     failed = next((seen for seen in runs if seen.error), None)
     if failed:
         return _stopped(failed, exercise)
+    expected = [run(exercise.answer, probe) for probe in exercise.probes]
+    by_hand = all(rolls is not None for seen in runs for rolls in seen.rolls)
+    if by_hand:  # with the same rolls, the solution must do the same
+        expected = [run(exercise.answer, probe, None, seen) for probe, seen in zip(exercise.probes, runs, strict=True)]
+    unfair = _unfair(attempt) if by_hand else ""
     weights_right = all(_same_weights(a, b) for a, b in zip(runs, expected, strict=True))
     losses_right = all(same(a.losses, b.losses) for a, b in zip(runs, expected, strict=True))
     plain = all(isinstance(value, Real) and not isinstance(value, bool) for seen in runs for value in seen.returned)
-    if weights_right and losses_right and plain:
-        return Result(True, None, exercise.right)
-    slug = _by_calls(runs) or _by_return(runs, expected, weights_right)
+    if weights_right and losses_right and plain and not unfair:
+        own = " (You draw z yourself, and rightly so; `model(x)` does it, too.)" if by_hand else ""
+        return Result(True, None, f"{exercise.right}{own}")
     numeric = all(seen.losses[0].isfinite() for seen in runs)
-    for mistake in exercise.mistakes if slug is None and numeric and not weights_right else ():
-        if all(_same_run(seen, run(mistake.function, exercise.probes[i], seen)) for i, seen in enumerate(runs)):
-            slug = mistake.slug
-            break
-    also = ""
+    slug, also = _by_calls(runs) or _by_return(runs, expected, weights_right), ""
     if slug is None and numeric and not weights_right:
-        slug, also = _by_first_loss(runs, expected, exercise)
+        slug = _by_runs(runs, exercise, by_hand)
+    if slug is None and unfair:
+        why = f"You draw z yourself (`model(x)` does it for you), and the draw is not a fair one. {unfair}"
+        evidence = "" if weights_right else f"\n\n{_evidence(runs, expected, exercise)}"
+        return Result(False, None, why + evidence)
+    if slug is None and numeric and not weights_right:
+        slug, also = _by_first_loss(runs, expected, exercise, by_hand)
     why = exercise.mistake(slug).why + also if slug else _in_words(runs, expected, weights_right)
+    if slug is None and not weights_right and not by_hand and not runs[0].happened("forward"):
+        why = f"The check could not see how z is drawn in your step; let `model(x)` encode, draw and decode. {why}"
     if weights_right:
         returned = ", ".join(numbers(value) for value in runs[0].returned)
         losses = numbers(expected[0].losses).strip("[]")
@@ -602,6 +688,34 @@ def judge(attempt: Attempt, exercise: Exercise) -> Result:
             False, slug, f"{why}\n\n    returned in {STEPS} steps: {returned}\n            expected: {losses}"
         )
     return Result(False, slug, f"{why}\n\n{_evidence(runs, expected, exercise)}".lstrip())
+
+
+def _by_runs(runs: list[Run], exercise: Exercise, by_hand: bool) -> str | None:
+    """The mistake that leads to the same losses and weights; by_hand: with the rolls of these runs."""
+    for mistake in exercise.mistakes:
+        if all(
+            _same_run(seen, run(mistake.function, exercise.probes[i], seen, seen if by_hand else None))
+            for i, seen in enumerate(runs)
+        ):
+            return mistake.slug
+    return None
+
+
+def _unfair(attempt: Attempt) -> str:
+    """What is wrong with the rolls that a function makes for a large batch, in words; '' where nothing is."""
+    seen = run(attempt, Probe(_try(500, 3, lambda weights: torch.optim.SGD(weights, lr=0.0))))
+    if seen.error or any(rolls is None or not rolls.isfinite().all() for rolls in seen.rolls):
+        return "For a large batch, the dice behind z can't be read."
+    first, second, _ = (rolls.double() for rolls in seen.rolls if rolls is not None)
+    if torch.equal(first, second):
+        return "Two steps roll the same ones."
+    if same_in_rows(first):
+        return "All pictures of a batch share one roll."
+    if same_in_columns(first):
+        return "All numbers of a code share one roll."
+    if wrong := not_standard_normal(torch.cat([first, second])):
+        return f"(z - mu) / sigma with sigma = exp(logvar / 2) should be standard normal, and is not: {wrong}."
+    return ties(first, second)
 
 
 def _same_weights(a: Run, b: Run) -> bool:
@@ -615,7 +729,12 @@ def _same_run(a: Run, b: Run) -> bool:
 def _by_calls(runs: list[Run]) -> str | None:
     """The mistake that the calls themselves give away."""
     events = runs[0].events[0]
-    if events.count("forward") > 1:
+    if events.count("step") > 1:
+        return "step-per-picture" if "a part" in events else "several-steps"
+    runs_of_model = [place for place, event in enumerate(events) if event == "forward"]
+    if runs_of_model and "step" in events and runs_of_model[0] < events.index("step") < runs_of_model[-1]:
+        return "loss-after-step"
+    if len(runs_of_model) > 1 and "a part" not in events:
         return "called-twice"
     if "in eval mode" in events:
         return "eval-mode"
@@ -644,14 +763,14 @@ def _by_return(runs: list[Run], expected: list[Run], weights_right: bool) -> str
     return None
 
 
-def _by_first_loss(runs: list[Run], expected: list[Run], exercise: Exercise) -> tuple[str | None, str]:
+def _by_first_loss(runs: list[Run], expected: list[Run], exercise: Exercise, by_hand: bool) -> tuple[str | None, str]:
     """The mistake that has this first loss, where the steps show that there is another one besides; and which."""
     first, right = (torch.stack([seen.losses[0] for seen in some]) for some in (runs, expected))
     pictures = torch.tensor([float(len(probe.make()["x"])) for probe in exercise.probes])
     for mistake in exercise.mistakes if not same(first, right) else ():
         values = []
         for i, probe in enumerate(exercise.probes):
-            other = run(mistake.function, probe, runs[i])
+            other = run(mistake.function, probe, runs[i], runs[i] if by_hand else None)
             if other.error or not any(same(first[i], other.losses[0] * times) for times in (1, pictures[i])):
                 break
             values.append(other.losses[0])
@@ -694,7 +813,10 @@ def _in_words(runs: list[Run], expected: list[Run], weights_right: bool) -> str:
         return f"Your function returned {kind(a.returned[0])}; the loss as a float is expected."
     if weights_right:
         rule = relation([(a.losses, b.losses), (runs[1].losses, expected[1].losses)])
-        return f"The weights move as they should, but the loss that you return is another one. {rule}"
+        pictures = [float(len(probe.make()["x"])) for probe in PROBES]
+        if all(same(some.losses, right.losses * n) for some, right, n in zip(runs, expected, pictures, strict=True)):
+            rule = "It is the sum over the batch; its mean is expected."
+        return f"The weights move as they should, but the loss that you return is another one. {rule}".rstrip()
     if not a.moved:
         return "No weight moves in your step."
     first = "The loss of the first step is right, " if same(a.losses[0], b.losses[0]) else "The loss is another one, "
@@ -735,12 +857,13 @@ EXERCISE = Exercise(
     task=TASK,
     stub="training_step(model, optimizer, x)",
     hints=(
-        "Two halves. First the loss: run the model once, add reconstruction and KL for each picture, average over the "
-        "batch. Then three calls that move the weights; notebook 01 had them, too.",
-        "`parameters, mu, logvar = model(x)`, and then `(bernoulli_nll(parameters, x) + gaussian_kl(mu, "
-        "logvar)).mean()`. Sums inside a picture, the mean over the batch.",
-        "`optimizer.zero_grad()` forgets the old slopes, `loss.backward()` computes the new ones, `optimizer.step()` "
-        "moves the weights, in this order. At the end `return loss.item()`.",
+        "Two halves. First a number that says how bad the model is on these pictures. Then move the weights so that it "
+        "falls; notebook 01 had that half, too.",
+        "For the loss: one run of the model, `bernoulli_nll` and `gaussian_kl` for each picture, and the mean over "
+        "the batch of their sum. To move the weights: `zero_grad()`, `backward()` and `step()`. Which of them belong "
+        "to the loss, which to the optimizer, and in which order?",
+        "`parameters, mu, logvar = model(x)`; the loss is the mean of `bernoulli_nll(…) + gaussian_kl(…)`. Then "
+        "`optimizer.zero_grad()`, `loss.backward()`, `optimizer.step()`, in this order, and `return loss.item()`.",
     ),
     solution=training_step,
     mistakes=MISTAKES,
