@@ -15,6 +15,8 @@ BRANCH ?=
 export REPO BRANCH
 # KEEP=1 with lock: keep every version that still fits.
 KEEP ?=
+# How many tests at a time; 0: one, without a process of its own.
+JOBS ?= 2
 # A folder or zip file with students' notebooks, for grade.
 SUBMISSIONS ?=
 # What else to hand to the program that the target starts.
@@ -52,7 +54,8 @@ lab: $(STAMP) ## open the first notebook in JupyterLab (ARGS="--port=9999 --ip=0
 	@$(PY) scripts/lab.py $(ARGS)
 
 test: $(EXTRAS) lint ## check everything: style, package, notebooks, browser, assignments, site
-	VAE_STRICT=1 $(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
+	VAE_STRICT=1 $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
+		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 		--ignore=notebooks/assignments --ignore-glob='*/my_*.ipynb' tests notebooks $(ARGS)
 
 test-oldest: ## check package and notebooks with the oldest versions that are accepted (in .venv-oldest)

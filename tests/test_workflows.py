@@ -79,6 +79,8 @@ def test_every_python_and_system_is_tested() -> None:
 def test_windows_runs_what_make_test_runs() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
     (recipe,) = re.findall(r"^test: .*\n\t(.*)$", makefile, re.MULTILINE)
+    (jobs,) = re.findall(r"^JOBS \?= (\d+)$", makefile, re.MULTILINE)
+    recipe = recipe.replace("$(JOBS)", jobs)
     ours = re.search(r"-m pytest (.*?)\s*(?:\$\(ARGS\))?$", recipe)[1].replace("'", "").split()
     lines = list(commands(load(FOLDER / "test.yml")["jobs"]["windows"]))
     assert lines[-1].partition("-m pytest ")[2].split() == ours
