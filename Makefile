@@ -15,8 +15,8 @@ BRANCH ?=
 export REPO BRANCH
 # KEEP=1 with lock: keep every version that still fits.
 KEEP ?=
-# How many tests at a time; 0: one, without a process of its own.
-JOBS ?= 2
+# How many processes test at once; 0: none but the one that was called.
+JOBS ?= 0
 # A folder or zip file with students' notebooks, for grade.
 SUBMISSIONS ?=
 # What else to hand to the program that the target starts.
@@ -37,6 +37,7 @@ help: ## list these commands
 	@echo
 	@echo '  NOTEBOOKS="01 03"   with run, notebooks, claims: only these'
 	@echo '  PYTHON=python3.12   with the first command, and with test-...: the Python to install with'
+	@echo '  JOBS=2              with test: two processes, on a machine that does nothing else'
 	@echo '  TORCH=cpu           with the first command, on Linux: a PyTorch a fifth of the size, for the CPU'
 
 install: $(STAMP) ## make .venv and install what the course needs (the other commands do it by themselves)

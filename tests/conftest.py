@@ -31,7 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The file that takes longest comes first, so that the other process (-n 2) does not wait for it at the end."""
+    """The file that takes longest comes first, so that a second process (-n 2) does not wait for it at the end."""
     items.sort(key=lambda item: item.path.name != "test_notebooks.py")
 
 
