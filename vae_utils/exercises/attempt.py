@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .compare import shortened
+
 PACKAGE = str(Path(__file__).resolve().parent.parent)
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 QUIET = {
@@ -159,8 +161,8 @@ class Attempt:
 
     def _about(self, error: BaseException) -> str:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_learners(frame.filename)]
-        said = " ".join(str(error).split())
-        said = f"{type(error).__name__}: {said[:300]}{'…' if len(said) > 300 else ''}" if said else type(error).__name__
+        said = shortened(str(error), 300)
+        said = f"{type(error).__name__}: {said}" if said else type(error).__name__
         if not frames:
             return f"Your function stopped with\n\n    {said}"
         line = (frames[-1].line or linecache.getline(frames[-1].filename, frames[-1].lineno or 0)).strip()

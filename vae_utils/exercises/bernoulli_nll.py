@@ -41,6 +41,13 @@ CLAMPED = (
     "`F.binary_cross_entropy_with_logits`, `F.logsigmoid` or `F.softplus`."
 )
 
+EXP_OVERFLOWS = (
+    "Right in theory, and right until a logit is about 88: there `exp` of it is infinite in float32, though its "
+    "logarithm would be a plain number again, log(1 + e^logit) ≈ logit. The first pixel of which the decoder is that "
+    "sure makes the loss infinite or NaN, and then all weights. `F.softplus(logits)` is the same function without the "
+    "overflow; `F.binary_cross_entropy_with_logits` uses it."
+)
+
 MISTAKES = (
     Mistake(
         "sigmoid-twice",
@@ -160,6 +167,11 @@ MISTAKES = (
         "`F.binary_cross_entropy_with_logits`, `F.logsigmoid` or `F.softplus`.",
     ),
     Mistake(
+        "exp-overflows",
+        lambda logits, x: ((1 + logits.exp()).log() - x * logits).flatten(1).sum(1),
+        EXP_OVERFLOWS,
+    ),
+    Mistake(
         "clamped",
         lambda logits, x: F.binary_cross_entropy(logits.sigmoid(), x, reduction="none").flatten(1).sum(1),
         CLAMPED,
@@ -235,6 +247,21 @@ def _is_a_roll(attempt: Attempt, exercise: Exercise) -> bool:
     return abs(count / calls - share) < 6 * (share * (1 - share) / calls) ** 0.5
 
 
+def _of_confident(numbers: list, exercise: Exercise, attempt: Attempt) -> str | None:
+    """The mistake of what is right but for confident logits; None where it is none that we know."""
+    place = next(i for i, probe in enumerate(exercise.probes) if _is_confident(probe))
+    got, right = numbers[place].detach(), exercise.observed(exercise.answer, place)["value"].detach()
+    if got.isfinite().all():
+        costs = right > 0  # the pixels where it is sure and wrong: bounded, they cost less than they should
+        return "clamped" if bool((got[costs] < right[costs]).all()) else None
+    logits, x = (torch.tensor([30.0, -30.0, 30.0, -30.0]).view(4, 1, 1, 1), exercise.probes[place].make()["x"])
+    try:
+        moderate = attempt(logits, x)
+    except Stopped:
+        return None
+    return "exp-overflows" if same(moderate, exercise.answer(logits, x)) else "log-of-sigmoid"
+
+
 def judge(attempt: Attempt, exercise: Exercise) -> Result:
     """By comparison; and what can be written in many ways, by what it does."""
     stopped = None
@@ -261,7 +288,9 @@ def judge(attempt: Attempt, exercise: Exercise) -> Result:
         return Result(False, "sampled-target", f"{exercise.mistake('sampled-target').why}\n\n{evidence}")
     if agrees != [not _is_confident(probe) for probe in exercise.probes]:
         return result
-    slug = "clamped" if all(value.isfinite().all() for value in numbers) else "log-of-sigmoid"
+    slug = _of_confident(numbers, exercise, attempt)
+    if slug is None:
+        return result
     return Result(
         False, slug, f"{exercise.mistake(slug).why}\n\n{result.message[result.message.find('This went in') :]}"
     )

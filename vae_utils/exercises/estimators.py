@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .attempt import Attempt, Stopped, seed
-from .compare import as_double, difference, kind, relation
+from .compare import apart, as_double, difference, kind, relation, shortened
 from .exercise import Exercise, Mistake
 from .randomness import not_standard_normal, replay
 from .verdict import Result
@@ -48,7 +48,9 @@ SQUARE = Case("(z - 3)²", lambda z: (z - K) ** 2, lambda z: 2 * (z - K), 1.0, 0
 WIDE = Case("(z - 3)²", lambda z: (z - K) ** 2, lambda z: 2 * (z - K), -1.0, 2.0, -8.0)
 WAVE = Case("sin(z)", torch.sin, torch.cos, 0.5, 1.5, math.cos(0.5) * math.exp(-1.125), torch.float64)
 CASES = (SQUARE, WIDE, WAVE)
-SIZES = (1, 2, 5)
+SKEWED = Case("exp(z)", torch.exp, torch.exp, 0.0, 0.5, math.exp(0.125))
+STEP = Case("1 where z > 1/2, else 0", lambda z: (z > 0.5).to(z.dtype), torch.zeros_like, 0.5, 1.0, 0.3989)
+SIZES = (1, 2, 3, 10)
 MANY = 1000
 
 
@@ -63,6 +65,7 @@ class Call:
     readable: bool = True
     attached: bool = False  # whether a gradient could pass through some draw
     silent: bool = False  # whether some draw is of the kind that sends zeros back
+    came_back: bool = False  # whether a gradient other than 0 arrived at some loss
 
     def f(self, z: Tensor) -> Tensor:
         if not isinstance(z, Tensor):
@@ -74,7 +77,15 @@ class Call:
             self.readable = False
         else:
             self.draws.append(values.double().flatten())
-        return self.case.f(z)
+        losses = self.case.f(z)
+        if values is not None and losses.requires_grad and self.n <= max(SIZES) and not self.came_back:
+            with contextlib.suppress(RuntimeError):  # torch.func's tensors take no hooks
+                losses.register_hook(self._arrives)
+        return losses
+
+    def _arrives(self, gradient: Tensor) -> None:
+        with contextlib.suppress(RuntimeError):
+            self.came_back |= bool(gradient.detach().abs().max() > 0)
 
     @property
     def z(self) -> Tensor:
@@ -83,6 +94,17 @@ class Call:
     @property
     def epsilon(self) -> Tensor:
         return (self.z - self.case.mu) / self.case.sigma
+
+    @property
+    def distinct(self) -> int:
+        """How many different draws f saw."""
+        return len(self.z.unique())
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether each draw has its mirror image on the other side of mu."""
+        ordered = self.epsilon.sort().values
+        return bool(torch.allclose(ordered, -ordered.flip(0), rtol=1e-4, atol=1e-4))
 
     @property
     def at_center(self) -> bool:
@@ -127,7 +149,14 @@ def call(function: Estimator, case: Case, n: int) -> Call:
     """Call an estimator once and look at what it does."""
     seen = Call(case, n)
     mu, sigma = case.parameters()
-    seen.value = function(seen.f, mu, sigma, n)
+    state = torch.get_rng_state()
+    try:
+        seen.value = function(seen.f, mu, sigma, n)
+    except Stopped:
+        if case.dtype != torch.float64:
+            raise
+        torch.set_rng_state(state)  # float32 is what is asked for
+        return call(function, replace(case, dtype=torch.float32), n)
     return seen
 
 
@@ -175,14 +204,34 @@ def judge(
         if all(made.readable for made in calls) and not calls[0].draws:
             raise Stopped("Your function never calls `f`. Draw n values of z and give them to `f`.")
         if _nothing(calls) and not all(made.at_center for made in calls):
+            if any(made.came_back and made.attached and not made.silent for made in calls) and right is pathwise:
+                raise Stopped(
+                    "What you return is always 0, although a gradient does come back through `f` to the draws. Is it "
+                    "cleared before you return it (`.grad` stays the same tensor when `zero_()` empties it: take a "
+                    f"`.clone()` first), or do the draws not hang on `mu`?\n\n{_shown(calls, right)}"
+                )
             slug = zero(calls)
             return Result(False, slug, f"{exercise.mistake(slug).why}\n\n{_shown(calls, right)}")
         if not reading:
             for mistake in exercise.mistakes:
                 if _is(mistake, calls, right):
+                    if mistake.slug == "pathwise-instead" and not _uses_the_slope(attempt):
+                        raise Stopped(f"{BY_DIFFERENCES}\n\n{_shown(calls, right)}")
                     return Result(False, mistake.slug, f"{mistake.why}\n\n{_shown(calls, right)}")
+            if divisors := _divisors(calls, right):
+                slug = _divisors_name(divisors, exercise)
+                said = ", ".join(f"by {divisor:.4g} for n = {n}" for n, divisor in divisors.items())
+                text = (
+                    f"You divide the sum over the draws {said}. For an average over n draws it is divided by n: yours "
+                    "is not right on average."
+                )
+                if slug:
+                    text = exercise.mistake(slug).why
+                return Result(False, slug, f"{text}\n\n{_shown(calls, right)}")
             if factor := _factor(calls, right):
                 raise Stopped(f"For the draws that `f` was given, {factor}\n\n{_shown(calls, right)}")
+            if fixed := _fixed_count(calls):
+                raise Stopped(f"{fixed}\n\n{_shown(calls, right)}")
             try:
                 return _by_average(attempt, exercise, calls, right)
             except Stopped:
@@ -191,13 +240,11 @@ def judge(
                 if found is None:
                     raise
                 return found
-        if found := _dice(attempt, exercise, right):
+        if found := _dice(attempt, exercise, right, calls):
             return found
         if second := _accumulates(attempt, reading[0]):
             return Result(False, "grad-accumulates", exercise.mistake("grad-accumulates").why + second)
-        if calls[0].n > 1:
-            return Result(True, None, f"{exercise.right} (For n = 1 there is no number; more draws are needed.)")
-        return Result(True, None, exercise.right)
+        return Result(True, None, exercise.right + _remarks(calls))
 
     def named(attempt: Attempt, exercise: Exercise) -> Result:
         try:
@@ -206,6 +253,63 @@ def judge(
             return Result(False, found.slug, str(found))
 
     return named
+
+
+BY_DIFFERENCES = (
+    "Your estimate is made of differences of f at shifted draws (finite differences): the slope of f, without "
+    "autograd. Where f is smooth that is right, or nearly so; where f jumps it fails. The score function is asked "
+    "for, which needs no slope of f at all: the value f(z) of each draw, times the slope of log q(z) at that draw."
+)
+
+
+def _remarks(calls: list[Call]) -> str:
+    """What is true of an estimator that is right: where it gives no number, or one in another shape."""
+    text = " (For n = 1 there is no number; more draws are needed.)" if calls[0].n > 1 else ""
+    shapes = {tuple(made.value.shape) for made in calls if isinstance(made.value, Tensor)}
+    if shapes - {()}:
+        text += f" (Yours comes in the shape {next(iter(shapes - {()}))}; a scalar tensor, of shape (), is asked for.)"
+    return text
+
+
+def _divisors(calls: list[Call], right: Callable[[Call], float]) -> dict[int, float]:
+    """Where the estimate is the sum over n draws, divided by something that depends on n alone: by what, for each n."""
+    found: dict[int, list[float]] = {}
+    for made in calls:
+        if not (made.readable and len(made.z) == made.n) or abs(right(made)) < 1e-3 or abs(made.number) < 1e-4:
+            return {}
+        found.setdefault(made.n, []).append(made.n * right(made) / made.number)
+    if any(max(some) - min(some) > 2e-3 * abs(some[0]) or min(some) <= 0 for some in found.values()):
+        return {}
+    means = {n: sum(some) / len(some) for n, some in found.items()}
+    factors = [n / divisor for n, divisor in means.items()]
+    return means if max(factors) - min(factors) > 5e-3 * max(factors) else {}
+
+
+def _divisors_name(divisors: dict[int, float], exercise: Exercise) -> str | None:
+    """The known mistake that divides so."""
+    for slug, by in (("divided-by-n-minus-1", -1), ("divided-by-n-plus-1", 1)):
+        if slug in exercise.mistakes_by_slug and all(
+            abs(divisor - (n + by)) < 1e-2 for n, divisor in divisors.items() if n > 1
+        ):
+            return slug
+    return None
+
+
+def _fixed_count(calls: list[Call]) -> str:
+    """In words, that f is given the same number of draws (more than any n) whatever n is; '' where it is not."""
+    counts = {len(made.z) for made in calls}
+    if not all(made.readable for made in calls) or len(counts) > 1 or max(counts) < 3:
+        return ""
+    return f"`f` was given {max(counts):,} draws, whatever n is: also for n = 2 and for n = 10. Draw n values of z."
+
+
+def _other_count(calls: list[Call]) -> Call | None:
+    """A call where f was not given n draws, nor n in mirrored pairs; None where there is none."""
+    for made in reversed(calls):
+        pairs = made.mirrored and made.distinct >= made.n
+        if made.readable and made.distinct != made.n and len(made.z) != made.n and not pairs:
+            return made
+    return None
 
 
 class Named(Exception):
@@ -241,27 +345,25 @@ def _all_calls(function: Estimator) -> list[Call]:
 
 def _demand_number(made: Call, exercise: Exercise) -> None:
     value = made.value
-    what = f"With f(z) = {made.case.text}, mu = {made.case.mu:g}, sigma = {made.case.sigma:g}, n = {made.n}: "
+    where = f" (With f(z) = {made.case.text}, mu = {made.case.mu:g}, sigma = {made.case.sigma:g}, n = {made.n}.)"
     if value is None:
         raise Stopped(
-            f"{what}your function returned nothing (`None`). Either a `return` is missing, or you return a "
-            "`.grad` that no gradient has reached."
+            "Your function returned nothing (`None`). Either a `return` is missing, or you return a `.grad` that no "
+            f"gradient has reached.{where}"
         )
     found = as_double(value)
-    if found is not None and found.ndim == 0 and found.isfinite():
+    if found is not None and found.numel() == 1 and found.isfinite().all():
         return
     if found is not None and made.n > 1 and found.shape == (made.n,) and "not-averaged" in exercise.mistakes_by_slug:
         raise Named("not-averaged", exercise.mistake("not-averaged").why)
     if isinstance(value, tuple) and len(value) == 1:
         raise Stopped(
-            f"{what}you return a tuple of one. `torch.autograd.grad` gives a tuple: take its first entry, `[0]`."
+            "You return a tuple with one entry. `torch.autograd.grad` gives a tuple: take its first entry, "
+            f"`[0]`.{where}"
         )
-    scalar = torch.tensor(0.0)
-    if found is not None and made.n == 1 and found.shape == (1,):
-        return  # one estimate per draw? the next size tells
-    raise Stopped(
-        what + (difference(value, scalar) or f"your function returned {kind(value)}.").replace("()", "() (a scalar)")
-    )
+    scalar = found.new_zeros(found.shape if found.numel() == 1 else ()) if found is not None else torch.tensor(0.0)
+    said = difference(value, scalar) or f"Your function returned {kind(value)}."
+    raise Stopped(said.replace("()", "() (a scalar)") + where)
 
 
 def _fits(made: Call, expected: float) -> bool:
@@ -270,8 +372,6 @@ def _fits(made: Call, expected: float) -> bool:
 
 def _is(mistake: Mistake, calls: list[Call], right: Callable[[Call], float]) -> bool:
     """Whether the mistake gives these values: after the same seeds, or with the draws that f saw."""
-    if any(isinstance(made.value, Tensor) and made.value.ndim for made in calls):
-        return False
     try:
         own: list[Call] = []  # as few as tell the two apart
         for made, other in zip(calls, _calls(mistake.function, calls[0].n), strict=True):
@@ -312,13 +412,29 @@ def _factor(calls: list[Call], right: Callable[[Call], float]) -> str:
     return found and f"{found[0].lower()}{found[1:]}"
 
 
-def _dice(attempt: Attempt, exercise: Exercise, right: Callable[[Call], float]) -> Result | None:
+def _dice(attempt: Attempt, exercise: Exercise, right: Callable[[Call], float], calls: list[Call]) -> Result | None:
     """The formula is right. Are the dice? None where they are; raises Stopped where they are wrong in a new way."""
     rolled = _rolled(attempt)
+    if fixed := _fixed_count(calls):
+        raise Stopped(f"{fixed}\n\n{_shown(calls, right)}")
+    by_slope = right is score or _uses_the_slope(attempt)  # else by differences, which look at more than the draws
+    if by_slope and rolled["count"] != 1 and not rolled["constant"] and (made := _other_count(calls)):
+        found = _known_dice(exercise, right, rolled) if rolled["count"] < MANY else None
+        if found:
+            return found
+        count = f"{len(made.z):,} draw{'s' * (len(made.z) != 1)}"
+        raise Stopped(f"`f` was given {count}, and n is {made.n}. Draw n values of z.\n\n{_shown([made], right)}")
     if rolled["count"] > MANY:  # several values of f for each draw
         return _by_average(attempt, exercise, [rolled["calls"][0]], right)
     wrong, shown = _wrong_dice(rolled)
     if not wrong:
+        few = torch.cat([call(attempt, WIDE, 2).epsilon for _ in range(300)])
+        if found := not_standard_normal(few) if len(few) == 600 else "":
+            raise Stopped(
+                "What your function does with its draws is right; with few draws, the draws are not. Those of 300 "
+                f"calls with n = 2, taken as (z - mu) / sigma, should be standard normal, and are not: {found}. "
+                "Every draw needs a roll of its own, used as it is."
+            )
         return None
     if found := _known_dice(exercise, right, rolled):
         return found
@@ -364,13 +480,15 @@ def _rolled(function: Estimator) -> dict[str, Any]:
     """What characterizes the draws that f is given."""
     first, second, wide = (call(function, case, MANY) for case in (SQUARE, SQUARE, WIDE))
     epsilon = first.epsilon
-    others = [call(function, SQUARE, MANY).epsilon.mean() for _ in range(15)] if len(epsilon) < MANY else []
+    constant = len(epsilon) > 0 and bool((epsilon - epsilon[:1]).abs().max() < 1e-5)
+    few = constant or len(epsilon) < MANY
+    others = [call(function, SQUARE, MANY).epsilon.mean() for _ in range(15)] if few else []
     moments = [(made.epsilon.mean().item(), made.epsilon.std(correction=0).item()) for made in (first, wide)]
     return {
         "calls": (first, wide),
         "next": second,
         "count": len(epsilon),
-        "constant": len(epsilon) > 0 and bool((epsilon - epsilon[:1]).abs().max() < 1e-5),
+        "constant": constant,
         "center": first.at_center and wide.at_center,
         "repeats": torch.equal(first.z, second.z),
         "average": bool(others) and torch.stack(others).std().item() < 0.2,
@@ -398,7 +516,10 @@ def _draws_shown(made: Call, again: Call | None) -> str:
 def _alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
     if a["center"] or b["center"]:  # no dice at all, however often mu was handed over
         return a["center"] == b["center"]
-    if any(a[name] != b[name] for name in ("count", "constant", "repeats", "average", "bounded")):
+    names = ("count", "constant", "repeats", "average", "bounded")
+    if a["constant"] and a["average"]:  # the mean of the draws, however often it was handed over
+        names = ("constant", "repeats", "average")
+    if any(a[name] != b[name] for name in names):
         return False
     if a["constant"]:
         return True
@@ -429,10 +550,10 @@ def _accumulates(attempt: Attempt, right: Callable[[Call], float]) -> str:
 def _by_average(attempt: Attempt, exercise: Exercise, calls: list[Call], right: Callable[[Call], float]) -> Result:
     """Neither a right formula nor a known mistake for the draws: judge by mean and scatter."""
     calls_made, n = 100, 60
-    for case in (SQUARE, WIDE):
+    for case in (SQUARE, WIDE, SKEWED):
         found = torch.tensor([call(attempt, case, n).number for _ in range(calls_made)], dtype=torch.float64)
         mean, error = found.mean().item(), found.std().item() / calls_made**0.5
-        known = 4 * case.sigma**2 if right is pathwise else score_variance(case)
+        known = math.inf if case is SKEWED else 4 * case.sigma**2 if right is pathwise else score_variance(case)
         what = f"f(z) = {case.text}, mu = {case.mu:g}, sigma = {case.sigma:g}"
         if abs(mean - case.truth) > 7 * error + 2e-3 * abs(case.truth):
             factor = mean / case.truth
@@ -444,13 +565,52 @@ def _by_average(attempt: Attempt, exercise: Exercise, calls: list[Call], right: 
             )
         if found.var().item() * n > 2.5 * known:
             raise Stopped(
-                f"Your estimates are right on average, but scatter more than they need to. With {what}, the variance "
-                f"of one draw's estimate is {found.var().item() * n:.3g}; {exercise.name} has {known:.3g}."
+                f"Your estimates scatter more than they need to. With {what}, the variance of one draw's estimate is "
+                f"{found.var().item() * n:.3g}; {exercise.name} has {known:.3g}. (The average of {calls_made} calls "
+                f"was {mean:.2f} ± {error:.2f}; the slope is {case.truth:g}.)"
             )
     if right is score and _uses_the_slope(attempt):
         slug = "pathwise-instead"
         return Result(False, slug, exercise.mistake(slug).why)
-    return Result(True, None, exercise.right)
+    if right is score and _fails_where_f_jumps(attempt):
+        raise Stopped(BY_DIFFERENCES)
+    _demand_average_of_few(attempt, calls, right)
+    if made := next((made for made in calls if made.readable and made.distinct < made.n), None):
+        count = f"{made.distinct or 'no'} draw{'s' * (made.distinct != 1)}"
+        raise Stopped(f"`f` was given {count}, and n is {made.n}. Draw n values of z.\n\n{_shown([made], right)}")
+    return Result(True, None, exercise.right + _remarks(calls))
+
+
+def _demand_average_of_few(attempt: Attempt, calls: list[Call], right: Callable[[Call], float]) -> None:
+    """Raise Stopped where the average over calls with n = 2 is not the slope: a wrong divisor shows at small n."""
+    case, n, values = WIDE, 2, []
+    for calls_made in (400, 4000):
+        values += [call(attempt, case, n).number for _ in range(calls_made - len(values))]
+        found = torch.tensor(values, dtype=torch.float64)
+        mean, error = found.mean().item(), found.std().item() / calls_made**0.5
+        off = abs(mean - case.truth) - 2e-3 * abs(case.truth)
+        if off > 7.5 * error:
+            raise Stopped(
+                f"With few draws, the average of your estimates is not the slope. With f(z) = {case.text}, mu = "
+                f"{case.mu:g}, sigma = {case.sigma:g}, n = {n}, {calls_made:,} calls gave {mean:.2f} ± {error:.2f} on "
+                f"average; the slope of E[f(z)] is {case.truth:g}.\n\n{_shown(calls, right)}"
+            )
+        if off < 3 * error:
+            return
+
+
+def _fails_where_f_jumps(attempt: Attempt) -> bool:
+    """Whether the estimate is often exactly 0 for an f that is 0 or 1: differences of f at nearby draws are."""
+    values = []
+    for _ in range(30):
+        made = Call(STEP, 60)
+        mu, sigma = STEP.parameters()
+        try:
+            made.value = attempt(made.f, mu, sigma, made.n)
+        except Stopped:
+            return False
+        values.append(made.number)
+    return sum(value == 0 for value in values) > 5
 
 
 def score_variance(case: Case) -> float:
@@ -481,9 +641,14 @@ def _shown(calls: list[Call], right: Callable[[Call], float]) -> str:
     if made.readable and len(made.z):
         drawn = ", ".join(f"{z:.4g}" for z in made.z[:6].tolist())
         text += f"               f was given: {drawn}{', …' if len(made.z) > 6 else ''}\n"
-    text += f"                  came out: {made.number:.4g}\n"
-    if made.readable and len(made.z):
-        text += f"    expected of these draws: {right(made):.4g}\n"
+    came = wanted = f"{made.number:.4g}"
+    if not (made.readable and len(made.z)):
+        wanted = ""
+    elif not _fits(made, right(made)):
+        came, wanted = apart(made.number, right(made))
+    text += f"                  came out: {came}\n"
+    if wanted:
+        text += f"    expected of these draws: {wanted}\n"
     return text + f"             the true slope: {case.truth:.4g}"
 
 
@@ -493,4 +658,4 @@ def _nothing_to_differentiate(stopped: Stopped) -> bool:
 
 
 def _said(stopped: Stopped) -> str:
-    return " ".join(str(stopped.__cause__).split())[:120]
+    return shortened(str(stopped.__cause__), 160)

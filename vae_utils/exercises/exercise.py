@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .attempt import Attempt, Stopped, complaint, guard, is_stub, seed
-from .compare import TOLERANCE, as_double, difference, numbers, relation, same
+from .compare import TOLERANCE, apart, as_double, difference, numbers, relation, same, shortened
 from .verdict import Result, Shown
 
 Observation = dict[str, Any]
@@ -41,12 +41,14 @@ class Mistake:
 class Probe:
     """One set of arguments. make: makes them anew, by name, in order; about: what is special about them.
 
-    gradients: names of (float tensor) arguments whose gradient is compared, too.
+    gradients: names of (float tensor) arguments whose gradient is compared, too. extreme: large or small numbers, which
+    only tell whether what is right elsewhere is right here, too; such probes stand last.
     """
 
     make: Callable[[], Mapping[str, Any]]
     about: str = ""
     gradients: tuple[str, ...] = ()
+    extreme: bool = False
 
 
 def observe(function: Callable[..., Any], probe: Probe) -> Observation:
@@ -71,7 +73,7 @@ def observe(function: Callable[..., Any], probe: Probe) -> Observation:
 
 def _no_way_back(error: RuntimeError) -> str:
     """For the learner: numbers came out, but autograd stops on its way back through the function."""
-    said = " ".join(str(error).split())[:300]
+    said = shortened(str(error), 300)
     return (
         "Numbers come out, but no gradient can be computed through your function: training would stop at "
         "`backward()`. Most often something is changed in place (`+=`, `x[...] = `, names that end in `_`) that the "
@@ -135,7 +137,7 @@ class Exercise:
             except Stopped as stopped:
                 result = Result(False, None, str(stopped))
             except Exception as error:  # whatever odd thing came back, a check answers in words
-                said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                said = f"{type(error).__name__}: {shortened(str(error), 200)}"
                 result = Result(False, None, f"The check can't read what your function returned:\n\n    {said}")
         return self._completed(result, attempt)
 
@@ -144,9 +146,10 @@ class Exercise:
         parts = [result.message]
         if attempt.changed:
             which = " and ".join(f"`{name}`" for name in sorted(attempt.changed))
+            one = len(attempt.changed) == 1
             parts.append(
-                f"One more thing: your function changes its argument {which} in place. Whoever calls it finds other "
-                "numbers in their tensor afterwards, even in their training set. Work on a new tensor."
+                f"One more thing: your function changes its argument{'' if one else 's'} {which} in place. "
+                f"{_afterwards(self.name, attempt.changed)} Work on a new tensor."
             )
         if result.passed is False and (order := attempt.other_order()):
             own, asked = ", ".join(order), ", ".join(attempt.parameters)
@@ -180,6 +183,19 @@ class Exercise:
         return self._observe(function, self.probes[number])
 
 
+def _afterwards(name: str, changed: set[str]) -> str:
+    """What comes of it where an exercise's function changes these arguments in place."""
+    which = " and ".join(f"`{argument}`" for argument in sorted(changed))
+    if changed <= {"mu", "logvar"}:
+        if name == "reparameterize":
+            return f"The KL, computed next from the same {which}, would read the overwritten numbers, without an error."
+        if name in ("gaussian_kl", "negative_elbo"):
+            return f"What reads the same {which} next would find the overwritten numbers, without an error."
+    if changed <= {"x", "x_hat", "pictures", "train"}:
+        return "Whoever calls it finds other numbers in their tensor afterwards, even in their training set."
+    return "Whoever calls it finds other numbers in their tensor afterwards."
+
+
 def agree(a: Observation, b: Observation) -> bool:
     """Whether two observations are the same."""
     return a.keys() == b.keys() and all(same(a[name], b[name]) for name in b)
@@ -191,29 +207,58 @@ def by_comparison(attempt: Attempt, exercise: Exercise) -> Result:
     expected = [exercise.observed(exercise.answer, i) for i in range(count)]
     got: list[Observation] = []
     wrong: int | None = None
-    printed = ""
+    printed, remark = "", ""
     for i in range(count):
         try:
             got.append(exercise.observed(attempt, i))
         except Stopped as stopped:
-            if wrong is None:
-                raise Stopped(f"{stopped}\n\n{_arguments(exercise.probes[i])}") from stopped
-            break
+            single = _in_float32(attempt, exercise, i)
+            if single is None:
+                if wrong is None:
+                    raise Stopped(f"{stopped}\n\n{_arguments(exercise.probes[i])}") from stopped
+                break
+            got.append(expected[i] if agree(*single) else single[0])
+            remark = f" (Given float64, it stops; this task is in float32. {stopped})" if agree(*single) else ""
         if wrong is None and not agree(got[i], expected[i]):
             wrong, printed = i, attempt.printed
     if wrong is None:
-        return Result(True, None, exercise.right + _coarse(got, expected))
+        return Result(True, None, exercise.right + _coarse(got, expected) + remark)
     attempt.printed = printed
-    for mistake in exercise.mistakes:
-        if len(got) == count and _is(mistake, got, expected, exercise):
-            shown = _shows(mistake, wrong, got, expected, exercise)
-            evidence = _evidence(exercise.probes[shown], got[shown], expected[shown])
-            return Result(False, mistake.slug, f"{mistake.why}\n\n{evidence}")
+    # What is wrong on ordinary numbers is known by them: a second thing may be wrong on extreme ones.
+    ordinary = [i for i in range(count) if not exercise.probes[i].extreme]
+    compared = list(range(count)) if exercise.probes[wrong].extreme else ordinary
+    if compared[-1] < len(got):
+        seen, right = [got[i] for i in compared], [expected[i] for i in compared]
+        for mistake in exercise.mistakes:
+            if _is(mistake, seen, right, compared, exercise):
+                shown = _shows(mistake, wrong, got, expected, exercise)
+                evidence = _evidence(exercise.probes[shown], got[shown], expected[shown])
+                return Result(False, mistake.slug, f"{mistake.why}\n\n{evidence}")
     evidence = _evidence(exercise.probes[wrong], got[wrong], expected[wrong])
     if again := _differs_again(attempt, exercise, wrong, got[wrong]):
         return Result(False, None, f"{again}\n\n{evidence}")
     keys = [name for name in expected[wrong] if not same(got[wrong].get(name), expected[wrong][name])]
-    return Result(False, None, f"{_in_words(keys[0], wrong, got, expected)}\n\n{evidence}".lstrip())
+    words = _in_words(keys[0], wrong, got, expected).strip()
+    if exercise.probes[wrong].extreme:
+        words = f"For usual numbers your result is right, for these it is not. {words}".strip()
+    return Result(False, None, f"{words}\n\n{evidence}".lstrip())
+
+
+def _in_float32(attempt: Attempt, exercise: Exercise, number: int) -> tuple[Observation, Observation] | None:
+    """What function and solution make of a float64 probe in float32; None for others, or where the function stops."""
+    probe = exercise.probes[number]
+    if not any(isinstance(value, Tensor) and value.dtype == torch.float64 for value in probe.make().values()):
+        return None
+
+    def make() -> dict[str, Any]:
+        made = probe.make()
+        return {n: v.float() if isinstance(v, Tensor) and v.is_floating_point() else v for n, v in made.items()}
+
+    single = Probe(make, probe.about, probe.gradients)
+    try:
+        return exercise._observe(attempt, single), exercise._observe(exercise.answer, single)
+    except Stopped:
+        return None
 
 
 def _differs_again(attempt: Attempt, exercise: Exercise, number: int, seen: Observation) -> str:
@@ -229,9 +274,10 @@ def _differs_again(attempt: Attempt, exercise: Exercise, number: int, seen: Obse
         if a is None or b is None or a.shape != b.shape:
             return ""
         if not torch.equal(a.nan_to_num(), b.nan_to_num()):
+            second, first = apart(again, seen[VALUE])
             return (
-                f"{RANDOM}called again with the same arguments, your function returned {numbers(again)} in place of "
-                f"{numbers(seen[VALUE])}. What is asked for needs no dice."
+                f"{RANDOM}called again with the same arguments, your function returned {second} in place of {first}. "
+                "What is asked for needs no dice."
             )
     return ""
 
@@ -245,16 +291,21 @@ def _shows(
     if not (mistake.several or shapes_differ):
         return wrong
     for i in range(wrong, len(got)):
+        if exercise.probes[i].extreme and not exercise.probes[wrong].extreme:
+            break
         first = next(iter(exercise.probes[i].make().values()))
         if isinstance(first, Tensor) and first.ndim and len(first) > 1 and not agree(got[i], expected[i]):
             return i
     return wrong
 
 
-def _is(mistake: Mistake, got: list[Observation], expected: list[Observation], exercise: Exercise) -> bool:
-    """Whether these are the mistake's observations; where already the values are wrong, only they count."""
+def _is(
+    mistake: Mistake, got: list[Observation], expected: list[Observation], which: list[int], exercise: Exercise
+) -> bool:
+    """Whether these are the mistake's observations of the probes of these numbers; where already the values are wrong,
+    only they count."""
     values_differ = not all(same(a[VALUE], b[VALUE]) for a, b in zip(got, expected, strict=True))
-    for i, seen in enumerate(got):
+    for i, seen in zip(which, got, strict=True):
         try:
             other = exercise.observed(mistake.function, i)
         except Exception:  # a wrong function may break where the learner's does not
@@ -289,7 +340,8 @@ def _evidence(probe: Probe, got: Observation, expected: Observation) -> str:
     for name in expected:
         if not same(got.get(name), expected[name]):
             out = "came out" if name == VALUE else name
-            return _block(probe, {out: numbers(got.get(name)), "expected": numbers(expected[name])})
+            came, wanted = apart(got.get(name), expected[name])
+            return _block(probe, {out: came, "expected": wanted})
     return _arguments(probe)
 
 

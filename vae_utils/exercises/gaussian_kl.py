@@ -142,6 +142,13 @@ MISTAKES = (
         "negative: there you get NaN, and at 0 infinity. One NaN in a loss, and all weights are NaN after the step.",
     ),
     Mistake(
+        "logvar-for-sigma",
+        lambda mu, logvar: (0.5 * (mu.square() + logvar.square() - 1) - logvar.log()).sum(1),
+        "You put `logvar` where the formula ½ (μ² + σ² − 1) − log σ has σ. But `logvar` is log σ²: undo the logarithm "
+        "first, σ = e^(½·logvar). It may be 0 or negative, where its logarithm is infinite or NaN. One NaN in a loss, "
+        "and all weights are NaN after the step.",
+    ),
+    Mistake(
         "std-for-logvar",
         lambda mu, logvar: 0.5 * (mu.square() + logvar.square() - 1 - logvar.square().log()).sum(1),
         "You treat `logvar` as the standard deviation σ. It is log σ², which may be 0 or negative: at 0 your price is "
@@ -295,6 +302,7 @@ EXERCISE = Exercise(
             "in float64, far from the prior",
             ("mu", "logvar"),
         ),
+        _probe([[0.5]], [[2.0]], "moved and wider"),
     ),
     judge=judge,
 )

@@ -1,10 +1,14 @@
 """Exercise of notebook 04: the negative ELBO, with a weight on the KL."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..losses import bernoulli_nll, gaussian_kl
-from .exercise import Exercise, Mistake, Probe
+from .attempt import Attempt, Stopped
+from .compare import same
+from .exercise import Exercise, Mistake, Probe, agree, by_comparison
+from .verdict import Result
 
 
 def negative_elbo(logits, x, mu, logvar, beta=1.0):
@@ -128,6 +132,17 @@ def _no_half(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float 
 
 def _log_std(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Loss:
     return bernoulli_nll(logits, x) + beta * gaussian_kl(mu, 2 * logvar)
+
+
+def _clamped(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Loss:
+    each = F.binary_cross_entropy(logits.sigmoid().clamp(1e-6, 1 - 1e-6), x, reduction="none")
+    return each.flatten(1).sum(1) + beta * gaussian_kl(mu, logvar)
+
+
+def _log_of_sigmoid(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Loss:
+    p = logits.sigmoid()
+    nll = -(x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
+    return nll + beta * gaussian_kl(mu, logvar)
 
 
 def _kl_detached(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Loss:
@@ -318,6 +333,20 @@ MISTAKES = (
         "the KL is far too large.",
     ),
     Mistake(
+        "clamped",
+        _clamped,
+        "Right for usual logits, wrong for confident ones: something bounds the reconstruction term (a `clamp`, a "
+        "small number inside the log, `F.binary_cross_entropy`). Where the decoder is sure and wrong, it is charged "
+        "the bound and not the true price. `bernoulli_nll` takes logits as they are.",
+    ),
+    Mistake(
+        "log-of-sigmoid",
+        _log_of_sigmoid,
+        "Right for usual logits, but infinite or NaN for confident ones: in float32 the sigmoid of 20 is exactly 1, so "
+        "log(1 − p) is minus infinity, and 0 times that is NaN. One such pixel turns all weights into NaN. "
+        "`bernoulli_nll` computes it from the logits, without that.",
+    ),
+    Mistake(
         "kl-detached",
         _kl_detached,
         "The numbers are right, but the KL has no gradient: something cuts the path from `mu` and `logvar` "
@@ -344,13 +373,61 @@ FULL = {
 }
 
 
-def _probe(arguments: dict[str, list], about: str, beta: float | None = None, gradients: bool = False) -> Probe:
+def _probe(
+    arguments: dict[str, list], about: str, beta: float | None = None, gradients: bool = False, extreme: bool = False
+) -> Probe:
     named = {} if beta is None else {"beta": beta}
     return Probe(
         lambda: {name: torch.tensor(values) for name, values in arguments.items()} | named,
         about,
         ("logits", "mu", "logvar") if gradients else (),
+        extreme,
     )
+
+
+SURE = {
+    "logits": [[[[120.0, -30.0]]], [[[-30.0, 120.0]]]],
+    "x": [[[[1.0, 0.0]]], [[[1.0, 0.0]]]],
+    "mu": [[0.3, -1.2], [0.5, 0.9]],
+    "logvar": [[-0.4, 0.7], [0.2, -0.8]],
+}
+FAR = {
+    "logits": [[[[1.0, -2.0]]], [[[0.5, 2.0]]]],
+    "x": [[[[1.0, 0.3]]], [[[0.0, 0.8]]]],
+    "mu": [[0.1, -0.05], [20.0, -30.0]],
+    "logvar": [[0.1, -0.05], [-11.0, 7.0]],
+}
+SURE_PROBE = 5
+
+
+def judge(attempt: Attempt, exercise: Exercise) -> Result:
+    """By comparison; and a bound on confident logits, which may be any, by what it does."""
+    result = by_comparison(attempt, exercise)
+    if result.passed or result.mistake:
+        return result
+    try:
+        seen = [exercise.observed(attempt, i) for i in range(len(exercise.probes))]
+    except Stopped:
+        return result
+    right = [exercise.observed(exercise.answer, i) for i in range(len(exercise.probes))]
+    if [agree(a, b) for a, b in zip(seen, right, strict=True)] != [i != SURE_PROBE for i in range(len(seen))]:
+        return result
+    finite = bool(seen[SURE_PROBE]["value"].isfinite().all())
+    logits, *others = exercise.probes[SURE_PROBE].make().values()
+    # What overflows is right at 30, and what is bounded is too cheap from some logit on.
+    other = logits.clamp(-30, 30) if not finite else 10 * logits
+    try:
+        got, expected = attempt(other, *others), exercise.answer(other, *others)
+    except Stopped:
+        return result
+    if not finite and not same(got, expected):
+        slug = "log-of-sigmoid"
+    elif finite and bool(got[1] < expected[1]):
+        slug = "clamped"
+    else:
+        return result
+    evidence = result.message[result.message.find("This went in") :]
+    return Result(False, slug, f"{exercise.mistake(slug).why}\n\n{evidence}")
 
 
 EXERCISE = Exercise(
@@ -374,5 +451,8 @@ EXERCISE = Exercise(
         _probe(FULL, "three pictures of 2 × 2 pixels, codes of two numbers, β not given", gradients=True),
         _probe(FULL, "the same with β = 0.25", 0.25, gradients=True),
         _probe(FULL, "the same with β = 0", 0.0),
+        _probe(SURE, "a decoder that is sure: right of the first picture, wrong of the second", extreme=True),
+        _probe(FAR, "a code near the prior and one far from it, β = 100", 100.0, gradients=True, extreme=True),
     ),
+    judge=judge,
 )

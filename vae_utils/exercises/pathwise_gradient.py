@@ -64,6 +64,16 @@ def _averaged_twice(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
     return copies.grad.mean()
 
 
+def _divided_by_n_minus_1(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    z = mu + sigma * noise(n, mu.dtype)
+    return torch.autograd.grad(f(z).sum(), mu)[0] / (n - 1)
+
+
+def _divided_by_n_plus_1(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    z = mu + sigma * noise(n, mu.dtype)
+    return torch.autograd.grad(f(z).sum(), mu)[0] / (n + 1)
+
+
 def _loss_at_mu(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
     return f(mu)
 
@@ -163,8 +173,21 @@ MISTAKES = (
     Mistake(
         "not-averaged",
         _not_averaged,
-        "You return n estimates, one for each draw. Each of them is right on average; asked is one number, their "
-        "mean. It scatters n times less (in variance).",
+        "You return n estimates, one for each draw. Each of them is right on average. One number is asked for, their "
+        "mean: it scatters n times less (in variance).",
+    ),
+    Mistake(
+        "divided-by-n-minus-1",
+        _divided_by_n_minus_1,
+        "You divide the sum over the draws by n - 1. That is for a variance, where a mean was estimated from the same "
+        "draws; nothing of that kind is done here. Your estimate is n / (n - 1) times what it should be: nothing you "
+        "would see at n = 1,000, twice the slope at n = 2, and infinite at n = 1. Take the plain mean.",
+    ),
+    Mistake(
+        "divided-by-n-plus-1",
+        _divided_by_n_plus_1,
+        "You divide the sum over n draws by n + 1. Your estimate is n / (n + 1) times what it should be: nothing you "
+        "would see at n = 1,000, two thirds of the slope at n = 2, and half of it at n = 1. Take the plain mean.",
     ),
     Mistake(
         "averaged-twice",
@@ -242,8 +265,9 @@ MISTAKES = (
     Mistake(
         "fixed-seed",
         _fixed_seed,
-        "Two calls roll the same dice: there is a fixed seed inside the function. The error of the estimate is then "
-        "always the same, and averaging over calls, or over training steps, never removes it. Seed once, outside.",
+        "Two calls use the same noise: a fixed seed is set inside the function, or numbers are kept from an earlier "
+        "call (or were never rolled). The error of the estimate is then always the same, and averaging over calls, "
+        "or over training steps, never removes it. Seed once, outside, and roll anew in each call.",
     ),
     Mistake(
         "grad-accumulates",
@@ -277,7 +301,8 @@ back: the mean of the n slopes.""",
     ),
     solution=pathwise_gradient,
     mistakes=MISTAKES,
-    right="For every draw, your number is the mean slope of f, with `mu` moving all the draws along. Its scatter is "
-    "that of the slopes of f under the cloud: for (z - 3)², a variance of 4 sigma² per draw, wherever the cloud is.",
+    right="Your number is the mean slope of f over the draws, with `mu` moving all of them along. One draw's slope "
+    "scatters as the slope of f does under the cloud: for (z - 3)², with a variance of 4 sigma², wherever the cloud "
+    "is.",
     judge=judge(pathwise, (), detached="detached", zero=_zero),
 )

@@ -386,7 +386,7 @@ negative_loss = Question(
     (
         Choice(
             "No. A negative loss means that something is wrong.",
-            "−log p is negative wherever p is above 1, and a density may be above 1, as the warm-up showed. So it "
+            "−log p is negative wherever p is above 1, and a density may be above 1, as notebook 00 showed. So it "
             "depends on whether p(x|z) is a density.",
         ),
         Choice(

@@ -64,6 +64,17 @@ def _nothing(difference: Tensor, scale: Tensor) -> bool:
 def ties(epsilon: Tensor, again: Tensor) -> str:
     """How the rolls (rows, columns) of two calls hang together, in words; '' where they are independent."""
     n = epsilon.numel()
+    # Each column with each other: 8 rows or more make a correlation worth looking at.
+    both = torch.cat([epsilon, again]) if epsilon.shape == again.shape else epsilon
+    if len(both) >= 100:
+        together = both.T @ both / len(both)
+        for i in range(both.shape[1]):
+            for j in range(i):
+                if abs(together[i, j].item()) > LIMIT * len(both) ** -0.5:
+                    found = f"correlation {together[i, j].item():.2f}"
+                    return f"The rolls of `z[:, {j}]` and `z[:, {i}]` are not independent ({found})."
+    if shared := _rows_shared(epsilon):
+        return shared
     pairs = {
         "neighboring rows": (epsilon[1:], epsilon[:-1]),
         "neighboring columns": (epsilon[:, 1:], epsilon[:, :-1]),
@@ -76,6 +87,19 @@ def ties(epsilon: Tensor, again: Tensor) -> str:
         sizes = (a.square() - 1) * (b.square() - 1) / 2  # of mean 0 and variance 1, with a heavy tail: a wide limit
         if a.numel() > 500 and abs(sizes.mean().item()) > 4 * LIMIT * n**-0.5:
             return f"The sizes of the rolls of {name} are not independent."
+    return ""
+
+
+def _rows_shared(epsilon: Tensor) -> str:
+    """Which rows hold the same rolls, up to the sign, in words; '' where (nearly) all rows have their own."""
+    if epsilon.shape[1] < 3 or len(epsilon) < 100:  # too few numbers to tell rows apart for sure
+        return ""
+    for sign in (1, -1):
+        distances = torch.cdist(epsilon, sign * epsilon, compute_mode="donot_use_mm_for_euclid_dist")
+        i, j = (distances.triu(1) + distances.new_full(distances.shape, 9.0).tril() < 1e-3).nonzero(as_tuple=True)
+        if len(i) > 5:
+            which = f"`z[{i[0].item()}]` and `z[{j[0].item()}]`"
+            return f"Rows share their rolls: {which} have the same ones{'' if sign > 0 else ', with the other sign'}."
     return ""
 
 

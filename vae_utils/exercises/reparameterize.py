@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from .attempt import Attempt, Stopped, seed
-from .compare import difference, kind, numbers
+from .compare import apart, difference, kind, numbers
 from .exercise import Exercise, Mistake
 from .randomness import LIMIT, not_standard_normal, same_in_columns, same_in_rows, ties
 from .verdict import Result
@@ -20,6 +20,9 @@ ROWS = 1500
 MEANS = (0.0, 2.0, -1.0, 3.0)
 LOGVARS = (-2.0, 2.0, 1.0, 0.0)  # with mu = 2, sigma = e: the column that messages show
 SHOWN = 1
+# Rows of two kinds, in turns: what is mixed up between rows or numbers, or bounded, shows on them.
+MIXED_MEANS = ((1.0, -2.0, 0.0, 4.0), (-3.0, 0.5, 2.0, -1.0))
+MIXED_LOGVARS = ((-8.0, 3.0, 2.0, 6.0), (2.0, -5.0, 4.0, 4.0))
 
 
 def reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -244,16 +247,21 @@ MISTAKES = (
     Mistake(
         "fixed-seed",
         _fixed_seed,
-        "Two calls roll the same dice: there is a fixed seed inside the function. Each single call looks perfect, and "
-        "no curve shows it. But noise that never changes is no noise: the network can learn it by heart, and a "
-        "picture that is always shifted the same way is a point again, not a cloud. Seed once, at the start of the "
-        "notebook.",
+        "Two calls use the same noise: a fixed seed is set inside the function, or numbers are kept from an earlier "
+        "call (or were never rolled). A single call may look perfect, and no curve shows it. But noise that never "
+        "changes is no noise: the network can learn it by heart, and a picture that is always shifted the same way "
+        "is a point again, not a cloud. Seed once, at the start of the notebook, and roll anew in each call.",
     ),
 )
 
 
 def _parameters(rows: int = ROWS, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
     mu, logvar = (torch.tensor(values, dtype=dtype).repeat(rows, 1) for values in (MEANS, LOGVARS))
+    return mu, logvar
+
+
+def _mixed_parameters() -> tuple[Tensor, Tensor]:
+    mu, logvar = (torch.tensor(values).repeat(ROWS // 2, 1) for values in (MIXED_MEANS, MIXED_LOGVARS))
     return mu, logvar
 
 
@@ -290,10 +298,37 @@ def _alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
     return bool(near)
 
 
+def _mixed(function: Callable[[Tensor, Tensor], Any], with_gradient: bool = False) -> dict[str, Tensor] | None:
+    """Mean and standard deviation of the draws for each kind of row and each number, (2, 4); None without numbers."""
+    parameters = _mixed_parameters()
+    if with_gradient:
+        parameters = tuple(values.requires_grad_().clone() for values in parameters)
+    z = function(*parameters)
+    if not isinstance(z, Tensor) or z.shape != (ROWS, 4) or not z.is_floating_point():
+        return None
+    kinds = z.detach().double().view(-1, 2, 4)
+    return {"mean": kinds.mean(0), "deviation": kinds.std(0)}
+
+
+def _mixed_right() -> dict[str, Tensor]:
+    means, logvars = (torch.tensor(values).double() for values in (MIXED_MEANS, MIXED_LOGVARS))
+    return {"mean": means, "deviation": (0.5 * logvars).exp()}
+
+
+def _mixed_alike(a: dict[str, Tensor] | None, b: dict[str, Tensor] | None, means_count: bool) -> bool:
+    if a is None or b is None:
+        return False
+    error = LIMIT * 1.5 * (b["deviation"] + 1e-6)
+    near = ((a["deviation"] - b["deviation"]).abs() < error * ROWS**-0.5).all()
+    if means_count:
+        near &= ((a["mean"] - b["mean"]).abs() < error * (ROWS / 2) ** -0.5 + 1e-5).all()
+    return bool(near)
+
+
 def _gradients(function: Callable[[Tensor, Tensor], Any]) -> tuple[str, str, str]:
     """What reaches mu and what reaches logvar: 'none', 'zero', 'right' or 'wrong'; and the numbers, to show."""
     mu, logvar = _parameters(5)
-    mu = mu + torch.linspace(-1, 1, 20).view(5, 4)
+    mu, logvar = mu + torch.linspace(-1, 1, 20).view(5, 4), logvar + torch.linspace(0.5, -0.5, 20).view(5, 4)
     leaves = mu.requires_grad_(), logvar.requires_grad_()
     z = function(*(leaf.clone() for leaf in leaves))
     if not z.requires_grad:
@@ -326,8 +361,8 @@ def _judge(attempt: Attempt, exercise: Exercise) -> Result:
 
 
 def _verdict(attempt: Attempt, exercise: Exercise) -> Result:
-    for rows, dtype in ((1, torch.float32), (3, torch.float64)):
-        mu, logvar = _parameters(rows, dtype)
+    for rows in (2, 1):
+        mu, logvar = _parameters(rows)
         _demand_shape(attempt(mu, logvar), mu, logvar)
     parameters = _parameters()
     draws = []
@@ -339,6 +374,7 @@ def _verdict(attempt: Attempt, exercise: Exercise) -> Result:
         draws.append(z.detach().double())
     first, second = draws
     seen = _fingerprint(first, second)
+    mixed = _mixed(attempt)
     mu, logvar = (values.double() for values in _parameters())
     sigma = (0.5 * logvar).exp()
     right = {
@@ -349,13 +385,42 @@ def _verdict(attempt: Attempt, exercise: Exercise) -> Result:
         "deviation": sigma[0],
     }
     if not _alike(seen, right):
-        return _named(seen, exercise, *draws) or _moments(seen, sigma[0])
+        return _named(attempt, seen, mixed, exercise, *draws) or _moments(seen, sigma[0], draws)
     epsilon, again = ((z - mu) / sigma for z in draws)
     if wrong := not_standard_normal(torch.cat([epsilon, again])):
         raise Stopped(f"The rolls that you used, (z - mu) / sigma, are not standard normal: {wrong}.")
     if wrong := ties(epsilon, again):
         raise Stopped(f"{wrong} Every number of every code needs a roll of its own, in every call.")
+    if not _mixed_alike(mixed, _mixed_right(), True):
+        raise Stopped(
+            "Where all rows of `mu` and `logvar` are alike and their numbers are moderate, your draws are right. With "
+            "rows that differ, and narrower and wider clouds, they are not. Does each number of each row have its own "
+            f"`mu` and its own `logvar`, and is nothing added to sigma or bounded?\n\n{_mixed_table(mixed)}"
+        )
+    if not _mixed_alike(given := _mixed(attempt, with_gradient=True), _mixed_right(), True):
+        raise Stopped(
+            "Where `mu` and `logvar` require no gradient your draws are right; where they require one, as in training, "
+            f"they are not.\n\n{_mixed_table(given)}"
+        )
     return _gradient_verdict(attempt, exercise)
+
+
+def _mixed_table(seen: dict[str, Tensor] | None) -> str:
+    """Center and width for each kind of row and number, beside what they should be, where one of the two is off."""
+    if seen is None:
+        return "    no numbers of the expected shape came out"
+    right = _mixed_right()
+    error = LIMIT * 1.5 * (right["deviation"] + 1e-6)
+    off = (seen["deviation"] - right["deviation"]).abs() >= error * ROWS**-0.5
+    off |= (seen["mean"] - right["mean"]).abs() >= error * (ROWS / 2) ** -0.5 + 1e-5
+    lines = []
+    for i, j in off.nonzero().tolist():
+        (mean, wanted_mean), (deviation, wanted) = (apart(seen[name][i, j], right[name][i, j]) for name in seen)
+        lines.append(
+            f"    z[{i}::2, {j}], mu = {MIXED_MEANS[i][j]:g}, logvar = {MIXED_LOGVARS[i][j]:g}: mean {mean} (expected "
+            f"{wanted_mean}), standard deviation {deviation} (expected {wanted})"
+        )
+    return f"Over {ROWS // 2} rows each:\n\n" + "\n".join(lines)
 
 
 def _demand_shape(z: Any, mu: Tensor, logvar: Tensor) -> None:
@@ -375,11 +440,22 @@ class _RootOfLogvar(Stopped):
     """NaN exactly where logvar is negative."""
 
 
-def _named(seen: dict[str, Any], exercise: Exercise, *draws: Tensor) -> Result | None:
+def _named(
+    attempt: Attempt, seen: dict[str, Any], mixed: dict[str, Tensor] | None, exercise: Exercise, *draws: Tensor
+) -> Result | None:
     for mistake in exercise.mistakes:
         seed(1)
-        if _alike(seen, _fingerprint(_values(mistake.function), _values(mistake.function))):
-            return Result(False, mistake.slug, f"{mistake.why}\n\n{_table(*draws)}")
+        if not _alike(seen, _fingerprint(_values(mistake.function), _values(mistake.function))):
+            continue
+        if not _mixed_alike(mixed, _mixed(mistake.function), not seen["same in rows"] or seen["repeats"]):
+            continue
+        if mistake.slug == "no-noise" and _mixed_alike(_mixed(attempt, True), _mixed_right(), True):
+            raise Stopped(
+                "Where `mu` and `logvar` require a gradient, as in training, your draws are right. Where they require "
+                "none, no dice are rolled and `mu` itself comes back. But a draw is a draw: whoever wants the center "
+                f"takes `mu`.\n\n{_table(*draws)}"
+            )
+        return Result(False, mistake.slug, f"{mistake.why}\n\n{_table(*draws)}")
     return None
 
 
@@ -388,32 +464,40 @@ def _table(first: Tensor, second: Tensor) -> str:
     mu, logvar = MEANS[SHOWN], LOGVARS[SHOWN]
     column = first[:, SHOWN]
     return (
-        f"Asked for {ROWS:,} codes at mu = {mu:g}, logvar = {logvar:g} (so sigma = {math.exp(logvar / 2):.3g}):"
+        f"Asked for {ROWS:,} codes; for `z[:, {SHOWN}]`, mu = {mu:g} and logvar = {logvar:g} (so sigma = "
+        f"{math.exp(logvar / 2):.3g}):"
         f"\n\n    first two rows: {numbers(first[:2].round(decimals=2))}"
         f"\n    the next call:  {numbers(second[:2].round(decimals=2))}"
-        f"\n    mean of column {SHOWN + 1}:               {column.mean().item():.2f}, expected {mu:.2f}"
-        f"\n    standard deviation of column {SHOWN + 1}: {column.std().item():.2f}, "
+        f"\n    mean of z[:, {SHOWN}]:               {column.mean().item():.2f}, expected {mu:.2f}"
+        f"\n    standard deviation of z[:, {SHOWN}]: {column.std().item():.2f}, "
         f"expected {math.exp(logvar / 2):.2f}"
     )
 
 
-def _moments(seen: dict[str, Any], sigma: Tensor) -> Result:
+def _moments(seen: dict[str, Any], sigma: Tensor, draws: list[Tensor]) -> Result:
     """Wrong, and by no known mistake: say what the draws are and what they should be."""
     if seen["repeats"]:
-        raise Stopped("Two calls with the same arguments return the same numbers: nothing random happens in between.")
+        raise Stopped(
+            "Two calls with the same arguments return the same numbers: nothing random happens in between.\n\n"
+            f"{_table(*draws)}"
+        )
     if seen["same in rows"]:
         raise Stopped("All rows get the same noise. Each row is another picture and needs rolls of its own.")
     if seen["same in columns"]:
-        raise Stopped("All numbers of a code share one roll. Each needs its own.")
+        raise Stopped(
+            "All numbers of a code move together, as if they came of one roll (up to sign and scale). Each needs its "
+            f"own.\n\n{_table(*draws)}"
+        )
     off = (seen["mean"] - torch.tensor(MEANS)).abs() / sigma
     what = "center" if off.max() > LIMIT * 1.5 * ROWS**-0.5 else "width"
-    lines = [
-        f"    mu = {m:g}, logvar = {v:g}: mean {a:.2f} (expected {m:.2f}), "
-        f"standard deviation {s:.2f} (expected {e:.2f})"
-        for m, v, a, s, e in zip(
-            MEANS, LOGVARS, seen["mean"].tolist(), seen["deviation"].tolist(), sigma.tolist(), strict=True
+    lines = []
+    for m, v, a, s, e in zip(
+        MEANS, LOGVARS, seen["mean"].tolist(), seen["deviation"].tolist(), sigma.tolist(), strict=True
+    ):
+        lines.append(
+            f"    mu = {m:g}, logvar = {v:g}: mean {a:.2f} (expected {m:.2f}), "
+            f"standard deviation {s:.2f} (expected {e:.2f})"
         )
-    ]
     text = f"The {what} of the clouds is not right. Over {ROWS:,} draws each:\n\n" + "\n".join(lines)
     return Result(False, None, text)
 
@@ -460,7 +544,7 @@ of.""",
     solution=reparameterize,
     mistakes=MISTAKES,
     right="Every number has its own roll, anew in each call; the clouds have the center and the width that the encoder "
-    "asked for; and the gradient reaches `mu` and `logvar`. Of twenty ways to get this wrong that we know, some never "
-    "show in a training curve.",
+    "asked for; and the gradient reaches `mu` and `logvar`. Of the ways to get this wrong, some never show in a "
+    "training curve.",
     judge=_judge,
 )

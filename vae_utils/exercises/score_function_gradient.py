@@ -59,6 +59,16 @@ def _averaged_twice(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
     return (f(z) * (z - mu) / sigma**2).mean() / n
 
 
+def _divided_by_n_minus_1(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    z = _draws(mu, sigma, n)
+    return (f(z) * (z - mu) / sigma**2).sum() / (n - 1)
+
+
+def _divided_by_n_plus_1(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
+    z = _draws(mu, sigma, n)
+    return (f(z) * (z - mu) / sigma**2).sum() / (n + 1)
+
+
 def _sigma_not_squared(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
     z = _draws(mu, sigma, n)
     return (f(z) * (z - mu) / sigma).mean()
@@ -185,21 +195,22 @@ MISTAKES = (
     Mistake(
         "sigma-not-squared",
         _sigma_not_squared,
-        "You divide by sigma, not by sigma²: the estimate is sigma times the slope. At sigma = 1 nobody notices. The "
-        "square comes from the exponent of the normal density, -(z - mu)² / (2 sigma²).",
+        "Each loss is multiplied by (z - mu) / sigma, which is epsilon, and not by (z - mu) / sigma²: one division by "
+        "sigma is missing, and the estimate is sigma times the slope. At sigma = 1 nobody notices. The square comes "
+        "from the exponent of the normal density, -(z - mu)² / (2 sigma²).",
     ),
     Mistake(
         "sigma-forgotten",
         _sigma_forgotten,
-        "You multiply by (z - mu) without dividing by sigma²: the estimate is sigma² times the slope. At sigma = 1 "
-        "nobody notices; for a narrow cloud almost nothing is left. The score of a normal density is (z - mu) / "
-        "sigma².",
+        "Each loss is multiplied by (z - mu), without the division by sigma²: the estimate is sigma² times the "
+        "slope. At sigma = 1 nobody notices; for a narrow cloud almost nothing is left. The score of a normal "
+        "density is (z - mu) / sigma².",
     ),
     Mistake(
         "wrong-sign",
         _wrong_sign,
-        "The sign is reversed: (mu - z) in place of (z - mu), so training would walk uphill. Where draws to the right "
-        "of `mu` have larger losses, the slope is positive.",
+        "The sign is reversed (a minus too many, or (mu - z) in place of (z - mu)): training would walk uphill. "
+        "Where draws to the right of `mu` have larger losses, the slope is positive.",
     ),
     Mistake(
         "loss-forgotten",
@@ -271,8 +282,8 @@ MISTAKES = (
     Mistake(
         "not-averaged",
         _not_averaged,
-        "You return n estimates, one for each draw. Each of them is right on average; asked is one number, their "
-        "mean. It scatters n times less (in variance), and this estimator needs that.",
+        "You return n estimates, one for each draw. Each of them is right on average. One number is asked for, their "
+        "mean: it scatters n times less (in variance), and this estimator needs that.",
     ),
     Mistake(
         "single-draw",
@@ -286,6 +297,19 @@ MISTAKES = (
         "Your draws scatter around `mu` with standard deviation sigma². sigma is the standard deviation already: z = "
         "mu + sigma * epsilon, and `torch.normal` and `Normal` take it as it is, too. At sigma = 1 nobody notices; "
         "elsewhere you look at f through a cloud of the wrong size.",
+    ),
+    Mistake(
+        "divided-by-n-minus-1",
+        _divided_by_n_minus_1,
+        "You divide the sum over the draws by n - 1. That is for a variance, where a mean was estimated from the same "
+        "draws; nothing of that kind is done here. Your estimate is n / (n - 1) times what it should be: nothing you "
+        "would see at n = 1,000, twice the slope at n = 2, and infinite at n = 1. Take the plain mean.",
+    ),
+    Mistake(
+        "divided-by-n-plus-1",
+        _divided_by_n_plus_1,
+        "You divide the sum over n draws by n + 1. Your estimate is n / (n + 1) times what it should be: nothing you "
+        "would see at n = 1,000, two thirds of the slope at n = 2, and half of it at n = 1. Take the plain mean.",
     ),
     Mistake(
         "averaged-twice",
@@ -303,8 +327,9 @@ MISTAKES = (
     Mistake(
         "fixed-seed",
         _fixed_seed,
-        "Two calls roll the same dice: there is a fixed seed inside the function. The error of the estimate is then "
-        "always the same, and averaging over calls, or over training steps, never removes it. Seed once, outside.",
+        "Two calls use the same noise: a fixed seed is set inside the function, or numbers are kept from an earlier "
+        "call (or were never rolled). The error of the estimate is then always the same, and averaging over calls, "
+        "or over training steps, never removes it. Seed once, outside, and roll anew in each call.",
     ),
     Mistake(
         "grad-accumulates",
@@ -339,6 +364,7 @@ losses it returns, not their slopes. One number comes back: the mean of the n es
     solution=score_function_gradient,
     mistakes=MISTAKES,
     right="Each draw's loss times its score, averaged: the slope, from losses alone. For (z - 3)² at mu = 1 and "
-    "sigma = 0.5 one draw's estimate has a variance of 124; the pathwise one has 1.",
+    "sigma = 0.5 one draw's estimate has a variance of 124, as long as no baseline is taken from the losses; the "
+    "pathwise one has 1.",
     judge=judge(score, (leave_one_out,), detached="nothing-to-differentiate", zero=_zero),
 )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..losses import bernoulli_nll, gaussian_kl
 from ..models import VAE
 from .attempt import Attempt, Stopped, seed
-from .compare import as_double, kind, numbers, relation, same
+from .compare import apart, as_double, kind, numbers, relation, same
 from .exercise import Exercise, Mistake, Probe
 from .randomness import not_standard_normal, same_in_columns, same_in_rows, ties
 from .verdict import Result
@@ -236,6 +236,24 @@ def _get_device(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
     return _move(optimizer, _loss(model, x))
 
 
+def _fixed_seed(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    torch.manual_seed(0)
+    return _move(optimizer, _loss(model, x))
+
+
+def _clamped(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    nll = nn.functional.binary_cross_entropy(parameters.sigmoid().clamp(1e-6, 1 - 1e-6), x, reduction="none")
+    return _move(optimizer, (nll.flatten(1).sum(1) + gaussian_kl(mu, logvar)).mean())
+
+
+def _log_of_sigmoid(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    p = parameters.sigmoid()
+    nll = -(x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
+    return _move(optimizer, (nll + gaussian_kl(mu, logvar)).mean())
+
+
 def _returns_tensor(model: nn.Module, optimizer: Optimizer, x: Tensor) -> Tensor:
     loss = _loss(model, x)
     _move(optimizer, loss)
@@ -432,9 +450,9 @@ MISTAKES = (
     Mistake(
         "called-twice",
         _called_twice,
-        "The model is run twice in one step. That takes twice the time, and each run draws its own z: what you decode "
-        "and what you look at need not belong together. Run it once and keep all three results: `parameters, mu, "
-        "logvar = model(x)`.",
+        "The model is run more than once in one step. Each run takes its time and draws its own z: what you decode and "
+        "what you look at need not belong together. Run it once and keep all three results: `parameters, mu, logvar = "
+        "model(x)`.",
     ),
     Mistake(
         "step-per-picture",
@@ -479,11 +497,32 @@ MISTAKES = (
         "and fails everywhere else. `x.device` works on both. Here model and picture are on the same device already.",
     ),
     Mistake(
+        "fixed-seed",
+        _fixed_seed,
+        "The step is right, but it sets the seed of PyTorch's dice (`torch.manual_seed`), so z is drawn with the same "
+        "rolls in every step. Nothing complains, and the curve is smooth. But noise that never changes is no noise: "
+        "the network can learn it by heart, and a cloud becomes a point again. Seed once, before training.",
+    ),
+    Mistake(
+        "clamped",
+        _clamped,
+        "Right for usual logits, wrong for confident ones: something bounds the reconstruction term (a `clamp`, a "
+        "small number inside the log, `F.binary_cross_entropy`). Where the decoder is sure and wrong, it is charged "
+        "the bound and not the true price. `bernoulli_nll(parameters, x)` takes logits as they are.",
+    ),
+    Mistake(
+        "log-of-sigmoid",
+        _log_of_sigmoid,
+        "Right for usual logits, but infinite or NaN for confident ones: in float32 the sigmoid of 20 is exactly 1, so "
+        "log(1 − p) is minus infinity, and 0 times that is NaN. One such pixel turns all weights into NaN. "
+        "`bernoulli_nll(parameters, x)` computes it from the logits, without that.",
+    ),
+    Mistake(
         "returns-tensor",
         _returns_tensor,
-        "The step is right. Only what you return is a tensor, and the task asks for a float: `loss.item()`. The "
-        "tensor holds on to everything it was computed from; put a few thousand of them in a list for the curve, and "
-        "the memory is full.",
+        "The step is right. Only what you return is a tensor, and the task asks for a float: `loss.item()`. (A tensor "
+        "that was not detached also holds on to everything it was computed from; put a few thousand of them in a list "
+        "for the curve, and the memory is full.)",
     ),
     Mistake(
         "returns-nothing",
@@ -517,10 +556,18 @@ class SmallVAE(VAE):
         return mu + (0.5 * logvar).exp() * epsilon.to(mu)
 
 
-def _try(batch: int, latent_dim: int, optimizer: Callable[[Any], Optimizer]) -> Callable[[], dict[str, Any]]:
+def _try(
+    batch: int, latent_dim: int, optimizer: Callable[[Any], Optimizer], sure: float = 0.0
+) -> Callable[[], dict[str, Any]]:
+    """sure: a bias that makes all logits nearly this, whatever z is."""
+
     def make() -> dict[str, Any]:
         model = SmallVAE((1, 2, 3), latent_dim)
         x = torch.rand(batch, 1, 2, 3, generator=torch.Generator().manual_seed(6))
+        if sure:
+            x = x.round()
+            with torch.no_grad():
+                model.decoder[-1].bias.fill_(sure)
         return {"model": model, "optimizer": optimizer(model.parameters()), "x": x}
 
     return make
@@ -529,6 +576,15 @@ def _try(batch: int, latent_dim: int, optimizer: Callable[[Any], Optimizer]) -> 
 PROBES = (
     Probe(_try(3, 2, lambda weights: torch.optim.SGD(weights, lr=0.05)), "gradient descent, batches of 3, codes of 2"),
     Probe(_try(5, 3, lambda weights: torch.optim.Adam(weights, lr=0.02)), "Adam, batches of 5, codes of 3"),
+    Probe(_try(4, 2, lambda weights: torch.optim.SGD(weights, lr=0.01)), "gradient descent, batches of 4, codes of 2"),
+)
+# A decoder that is sure that all is white: what bounds or breaks the price of its errors shows here, and only here.
+SURE, VERY_SURE = (
+    Probe(
+        _try(4, 2, lambda weights: torch.optim.SGD(weights, lr=1e-4), logit),
+        f"gradient descent, batches of 4, codes of 2, a decoder that is sure of white pixels, logits near {logit:g}",
+    )
+    for logit in (40.0, 200.0)
 )
 
 
@@ -541,6 +597,7 @@ class Run:
     events: list[list[str]] = field(default_factory=list)  # of each step
     rolls: list[Tensor | None] = field(default_factory=list)  # (z - mu) / sigma of each step's last z, if drawn by hand
     error: BaseException | None = None
+    states: list[Tensor] = field(default_factory=list)  # of the common dice in each step, where z is decoded
 
     @property
     def losses(self) -> Tensor:
@@ -557,13 +614,16 @@ class Run:
         return any(event in events for events in self.events)
 
 
-def run(function: Callable[..., Any], probe: Probe, like: Run | None = None, rolled: Run | None = None) -> Run:
+def run(
+    function: Callable[..., Any], probe: Probe, like: Run | None = None, rolled: Run | None = None, start: int = 0
+) -> Run:
     """Let a function take its steps, and note what it calls. What it raises ends the run and is noted, too.
 
     like: end where the weights or losses are not those of this run. rolled: let the model draw with this run's rolls.
+    start: seed of the common dice, which the small model does without.
     """
     if like is None:
-        seed(0)
+        seed(start)
     model, optimizer, x = probe.make().values()
     seen, now = Run(weights=[_flat(model)]), []
     _note_calls(model, optimizer, now.append)
@@ -578,6 +638,9 @@ def run(function: Callable[..., Any], probe: Probe, like: Run | None = None, rol
         except Exception as error:
             seen.error = error
         seen.events.append(now[:])
+        if "state" in codes:
+            seen.states.append(codes["state"])
+        torch.rand(1)  # so that the common dice move on from step to step
         seen.rolls.append(_rolls(codes))
         if seen.error:
             break
@@ -599,12 +662,12 @@ def _note_codes(model: VAE, batch: int, note: Callable[[str], None]) -> dict[str
 
     def noting_encode(x: Tensor) -> tuple[Tensor, Tensor]:
         if len(x) < batch:
-            note("a part")
+            note("a part" if len(x) > 1 else "a picture")
         codes["cloud"] = encode(x)
         return codes["cloud"]
 
     def noting_decode(z: Tensor) -> Tensor:
-        codes["z"] = z
+        codes["z"], codes["state"] = z, torch.get_rng_state()
         return decode(z)
 
     def noting_reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -665,6 +728,8 @@ def judge(attempt: Attempt, exercise: Exercise) -> Result:
     weights_right = all(_same_weights(a, b) for a, b in zip(runs, expected, strict=True))
     losses_right = all(same(a.losses, b.losses) for a, b in zip(runs, expected, strict=True))
     plain = all(isinstance(value, Real) and not isinstance(value, bool) for seen in runs for value in seen.returned)
+    if weights_right and losses_right and plain and not unfair and (found := _on_sure(attempt, exercise, by_hand)):
+        return found
     if weights_right and losses_right and plain and not unfair:
         own = " (You draw z yourself, and rightly so; `model(x)` does it, too.)" if by_hand else ""
         return Result(True, None, f"{exercise.right}{own}")
@@ -682,12 +747,65 @@ def judge(attempt: Attempt, exercise: Exercise) -> Result:
     if slug is None and not weights_right and not by_hand and not runs[0].happened("forward"):
         why = f"The check could not see how z is drawn in your step; let `model(x)` encode, draw and decode. {why}"
     if weights_right:
-        returned = ", ".join(numbers(value) for value in runs[0].returned)
-        losses = numbers(expected[0].losses).strip("[]")
+        i = _first_wrong(runs, expected)
+        returned = [numbers(value) for value in runs[i].returned]
+        losses = [numbers(value) for value in expected[i].losses]
+        if all(isinstance(value, float | int | Tensor) for value in runs[i].returned):
+            pairs = [
+                (numbers(a), numbers(b)) if same(a, b) else apart(a, b)
+                for a, b in zip(runs[i].losses, expected[i].losses, strict=True)
+            ]
+            returned, losses = ([pair[place] for pair in pairs] for place in (0, 1))
         return Result(
-            False, slug, f"{why}\n\n    returned in {STEPS} steps: {returned}\n            expected: {losses}"
+            False,
+            slug,
+            f"{why}\n\nTried on a small VAE ({exercise.probes[i].about}):\n\n    returned in {STEPS} steps: "
+            f"{', '.join(returned)}\n            expected: {', '.join(losses)}",
         )
     return Result(False, slug, f"{why}\n\n{_evidence(runs, expected, exercise)}".lstrip())
+
+
+def _on_sure(attempt: Attempt, exercise: Exercise, by_hand: bool) -> Result | None:
+    """What is wrong with a step that is right on ordinary models: where the decoder is sure, and with the dice."""
+    if _seeds(attempt):
+        slug = "fixed-seed"
+        return Result(False, slug, exercise.mistake(slug).why)
+    runs = [run(attempt, probe) for probe in (SURE, VERY_SURE)]
+    expected = [
+        run(exercise.answer, probe, None, seen if by_hand else None)
+        for probe, seen in zip((SURE, VERY_SURE), runs, strict=True)
+    ]
+    fine = [_same_run(seen, right) for seen, right in zip(runs, expected, strict=True)]
+    if all(fine) or any(seen.error for seen in runs):
+        return None
+    (first, _), (bounded, right) = ((seen.losses, right.losses) for seen, right in zip(runs, expected, strict=True))
+    slug = None
+    if not (first.isfinite().all() or fine[0]):
+        slug = "log-of-sigmoid"
+    elif bounded.isfinite().all() and bounded[0] < 0.99 * right[0]:
+        slug = "clamped"
+    why = (
+        exercise.mistake(slug).why if slug else "With usual logits your step is right; where the decoder is sure, not."
+    )
+    i = fine.index(False)
+    came, wanted = apart(runs[i].losses, expected[i].losses)
+    return Result(
+        False,
+        slug,
+        f"{why}\n\nTried on a small VAE ({(SURE, VERY_SURE)[i].about}):\n\n    losses of {STEPS} steps: {came}\n"
+        f"           expected: {wanted}",
+    )
+
+
+def _seeds(attempt: Attempt) -> bool:
+    """Whether the step sets the seed of the common dice: they then stand alike wherever they started."""
+    one, other = (run(attempt, PROBES[0], start=start) for start in (11, 12))
+    states = [*one.states[1:], *other.states[1:]]
+    return (
+        not (one.error or other.error)
+        and len(one.states) == len(other.states) == STEPS
+        and all(torch.equal(state, states[0]) for state in states)
+    )
 
 
 def _by_runs(runs: list[Run], exercise: Exercise, by_hand: bool) -> str | None:
@@ -712,7 +830,9 @@ def _unfair(attempt: Attempt) -> str:
     if same_in_rows(first):
         return "All pictures of a batch share one roll."
     if same_in_columns(first):
-        return "All numbers of a code share one roll."
+        if bool((first - first[:, :1]).abs().max() < 1e-3):
+            return "All numbers of a code share one roll."
+        return "All numbers of a code move together, as if they came of one roll (up to sign and scale)."
     if wrong := not_standard_normal(torch.cat([first, second])):
         return f"(z - mu) / sigma with sigma = exp(logvar / 2) should be standard normal, and is not: {wrong}."
     return ties(first, second)
@@ -729,12 +849,26 @@ def _same_run(a: Run, b: Run) -> bool:
 def _by_calls(runs: list[Run]) -> str | None:
     """The mistake that the calls themselves give away."""
     events = runs[0].events[0]
+    parts = "a part" in events or "a picture" in events
+    if events.count("step") > 1 and parts:
+        pictures = [len(probe.make()["x"]) for probe in PROBES]
+        each = all(
+            seen.events[0].count("step") == seen.events[0].count("a picture") == n and "a part" not in seen.events[0]
+            for seen, n in zip(runs, pictures, strict=True)
+        )
+        if each:
+            return "step-per-picture"
+        raise Stopped(
+            f"There is more than one step in a call: `optimizer.step()` is called {events.count('step')} times, on "
+            f"parts of a batch of {pictures[0]}. One training step moves the weights once, along the gradient of the "
+            "mean over the whole batch."
+        )
     if events.count("step") > 1:
-        return "step-per-picture" if "a part" in events else "several-steps"
+        return "several-steps"
     runs_of_model = [place for place, event in enumerate(events) if event == "forward"]
     if runs_of_model and "step" in events and runs_of_model[0] < events.index("step") < runs_of_model[-1]:
         return "loss-after-step"
-    if len(runs_of_model) > 1 and "a part" not in events:
+    if len(runs_of_model) > 1 and not parts:
         return "called-twice"
     if "in eval mode" in events:
         return "eval-mode"
@@ -806,42 +940,63 @@ def _stopped(seen: Run, exercise: Exercise) -> Result:
 
 def _in_words(runs: list[Run], expected: list[Run], weights_right: bool) -> str:
     """What differs, where no known mistake does the same."""
-    a, b = runs[0], expected[0]
+    place = _first_wrong(runs, expected)
+    a, b = runs[place], expected[place]
     if any(value is None for value in a.returned):
         return "Your function returned nothing (`None`): is a `return` missing?"
     if not all(isinstance(value, float | int | Tensor) for value in a.returned):
         return f"Your function returned {kind(a.returned[0])}; the loss as a float is expected."
     if weights_right:
-        rule = relation([(a.losses, b.losses), (runs[1].losses, expected[1].losses)])
+        rule = relation([(some.losses, right.losses) for some, right in zip(runs, expected, strict=True)])
         pictures = [float(len(probe.make()["x"])) for probe in PROBES]
         if all(same(some.losses, right.losses * n) for some, right, n in zip(runs, expected, pictures, strict=True)):
             rule = "It is the sum over the batch; its mean is expected."
         return f"The weights move as they should, but the loss that you return is another one. {rule}".rstrip()
     if not a.moved:
         return "No weight moves in your step."
-    first = "The loss of the first step is right, " if same(a.losses[0], b.losses[0]) else "The loss is another one, "
-    if same(a.weights[1], b.weights[1]):
-        return f"{first}and so are the weights after it; from the second step on they differ."
-    rule = relation([(a.weights[1] - a.weights[0], b.weights[1] - b.weights[0])]).replace(
-        "Everything", "The first step"
-    )
-    return f"{first}and the weights after it are not those of a step on the mean negative ELBO. {rule}".rstrip()
+    loss_right = same(a.losses[0], b.losses[0])
+    way, wanted = a.weights[1] - a.weights[0], b.weights[1] - b.weights[0]
+    if same(way, wanted):
+        loss = "The loss of the first step is right" if loss_right else "The loss that you return is another one"
+        if not torch.allclose(way, wanted, rtol=1e-5, atol=2e-6 * wanted.abs().max().item()):
+            return f"{loss}; the step that it makes is nearly, but not exactly, the right one."
+        return f"{loss}; the weights after the first step are right, and those after later ones are not."
+    rule = relation([(way, wanted)]).replace("Everything", "The first step")
+    which = "are not those of a step on the mean negative ELBO"
+    if loss_right:
+        return f"The loss of the first step is right, but the weights after it {which}. {rule}".rstrip()
+    return f"The loss is another one, and the weights after it {which}. {rule}".rstrip()
 
 
 def _evidence(runs: list[Run], expected: list[Run], exercise: Exercise) -> str:
     """What came out of the first probe, beside what was expected."""
-    seen, wanted, about = runs[0], expected[0], exercise.probes[0].about
-    for i in range(len(runs)):
-        if not (_same_weights(runs[i], expected[i]) and same(runs[i].losses, expected[i].losses)):
-            seen, wanted, about = runs[i], expected[i], exercise.probes[i].about
-            break
+    i = _first_wrong(runs, expected)
+    seen, wanted, about = runs[i], expected[i], exercise.probes[i].about
+    losses, right_losses = numbers(seen.losses), numbers(wanted.losses)
+    if not same(seen.losses, wanted.losses):
+        losses, right_losses = apart(seen.losses, wanted.losses)
+    ways, right_ways = numbers(_ways(seen)), numbers(_ways(wanted))
+    if not _same_weights(seen, wanted):
+        ways, right_ways = apart(_ways(seen), _ways(wanted))
     lines = [
-        f"    losses of {STEPS} steps: {numbers(seen.losses)}",
-        f"           expected: {numbers(wanted.losses)}",
-        f"    how far from the start the weights are after each: {numbers(_ways(seen))}",
-        f"                                             expected: {numbers(_ways(wanted))}",
+        f"    losses of {STEPS} steps: {losses}",
+        f"           expected: {right_losses}",
+        f"    how far from the start the weights are after each: {ways}",
+        f"                                             expected: {right_ways}",
     ]
     return f"Tried on a small VAE ({about}; always the same pictures):\n\n" + "\n".join(lines)
+
+
+def _first_wrong(runs: list[Run], expected: list[Run]) -> int:
+    """The number of the first probe on which weights differ, or, where they are right on all, losses do."""
+    pairs = list(zip(runs, expected, strict=True))
+    for differ in (
+        [not _same_weights(seen, right) for seen, right in pairs],
+        [not same(seen.losses, right.losses) for seen, right in pairs],
+    ):
+        if any(differ):
+            return differ.index(True)
+    return 0
 
 
 def _ways(seen: Run) -> Tensor:
