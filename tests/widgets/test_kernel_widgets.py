@@ -334,7 +334,8 @@ def test_beta_shows_what_the_chosen_model_draws(sweep: dict[float, VAE], digits:
 def contains(sheet: np.ndarray, picture: np.ndarray) -> bool:
     """Whether a picture stands in the sheet, each of its pixels as a square of some size."""
     sheet, picture = (part @ np.array([65536, 256, 1]) for part in (sheet, picture))  # a number for a color
-    for times in (6, 12, 14):  # what kernel.picture_size makes of the pictures here
+    largest = min(whole // part for whole, part in zip(sheet.shape, picture.shape, strict=True))
+    for times in range(3, largest + 1):
         large = picture.repeat(times, 0).repeat(times, 1)
         height, width = large.shape
         here = np.ones((sheet.shape[0] - height + 1, sheet.shape[1] - width + 1), bool)
