@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import re
@@ -83,11 +84,11 @@ def small_vae(shape: tuple[int, int, int], latent_dim: int = 2, seed: int = 0, *
 
 
 def test_the_quick_png_is_the_picture() -> None:
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8))
+    picture = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
     read = Image.open(io.BytesIO(kernel.quick_png(picture)))
     read.load()
     assert read.mode == "RGB"
-    assert np.array_equal(np.asarray(read), np.asarray(picture))
+    assert np.array_equal(np.asarray(read), picture)
 
 
 def test_a_widget_is_shown_with_what_stands_where_no_kernel_runs(displayed: list[dict]) -> None:
@@ -124,6 +125,27 @@ def test_only_the_moving_parts_are_drawn_on_a_move(monkeypatch: pytest.MonkeyPat
     figure.controls[0].value = 0.95
 
 
+def test_in_a_kernel_the_text_follows_when_the_controls_rest() -> None:
+    figure = widgets.two_gaussians()
+    pictures, texts = [], []
+    figure.picture.observe(pictures.append, names="value")
+    figure.readout.observe(texts.append, names="value")
+
+    async def moves() -> None:
+        said = asyncio.get_running_loop().create_future()
+        figure.readout.observe(said.set_result, names="value")
+        for value in (0.5, 0.0, -0.5):
+            figure.controls[0].value = value
+        assert len(pictures) == 3
+        assert not texts
+        await asyncio.wait_for(said, 30)
+
+    asyncio.run(moves())
+    (change,) = texts
+    assert change["new"] == kernel.readout_html(figure.frame.text)
+    assert "-0.5" in figure.frame.text
+
+
 def test_an_error_on_a_move_is_said_and_the_picture_stays() -> None:
     figure = widgets.two_gaussians()
     before, _ = shown(figure)
@@ -136,7 +158,7 @@ def test_an_error_on_a_move_is_said_and_the_picture_stays() -> None:
 
 def test_text_in_a_figure_is_escaped() -> None:
     assert "<b>" not in kernel.readout_html("<b>")
-    assert '"<' not in kernel.picture_html(Image.new("RGB", (2, 2)), '"<')
+    assert '"<' not in kernel.picture_html(np.zeros((2, 2, 3), np.uint8), '"<')
 
 
 def test_stored_notebooks_hold_no_widget() -> None:
