@@ -128,6 +128,7 @@ def measure(presses: int) -> dict[str, list[float]]:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.goto(address)
         page.locator(".jp-CodeCell").first.wait_for(timeout=LOADING)
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=LOADING)  # earlier, JupyterLab may run nothing
         page.locator(".jp-CodeCell .cm-content").first.click()
         for item in ("Run", "Run All Cells"):
             page.get_by_role("menuitem", name=item, exact=True).click()

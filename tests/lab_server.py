@@ -17,6 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60  # seconds for the server to start, and to stop
@@ -116,3 +120,13 @@ def printed_address(process: subprocess.Popen) -> str:
         said.append(line)
         if match := ADDRESS.search(line):
             return match[0]
+
+
+def run_all(page: Page) -> None:
+    """Choose Run All Cells in an open notebook, once its kernel has answered.
+
+    Before that, JupyterLab may take the order and run nothing.
+    """
+    page.locator("#jp-main-statusbar").get_by_text(re.compile(r"\| Idle$")).wait_for(timeout=1000 * PATIENCE)
+    for item in ("Run", "Run All Cells"):
+        page.get_by_role("menuitem", name=item, exact=True).click()

@@ -65,6 +65,33 @@ def test_known_mistakes_lose_exactly_their_points(assignment: str, name: str) ->
             assert all(mistake.why in found[part].text for part in lost)
 
 
+def tried(assignment: str, name: str, function: Callable[..., Any]) -> list[str]:
+    """The test cells, as students see them, that stop when this function is the answer to a question."""
+    cells = nbformat.read(SOURCES / f"{assignment}.ipynb", as_version=4).cells
+    by_id = {cell.metadata.nbgrader.grade_id: cell.source for cell in cells}
+    stopped = []
+    for part in (part for part in by_id if part.startswith(f"{name}-")):
+        seen: dict[str, Any] = {name: function}
+        exec("import math\n" + by_id["setup"], seen)
+        try:
+            exec(re.sub(r"### BEGIN HIDDEN.*?### END HIDDEN TESTS", "", by_id[part], flags=re.DOTALL), seen)
+        except Exception:  # a wrong function may stop with anything
+            stopped.append(part.removeprefix(f"{name}-"))
+    return stopped
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_what_students_can_run_stops_every_known_mistake_and_no_right_answer(assignment: str) -> None:
+    for name, question in questions(assignment, term()).items():
+        if not question.parameters:
+            continue  # a number by hand; showing what is right would give it away
+        assert tried(assignment, name, question.answer) == []
+        for mistake in question.mistakes:
+            stopped = tried(assignment, name, mistake.function)
+            assert stopped, f"{name}: {mistake.slug}"
+            assert set(stopped) <= set(mistake.loses), f"{name}: {mistake.slug}"
+
+
 def test_every_question_has_known_mistakes_and_parts() -> None:
     for assignment in ASSIGNMENTS:
         for question in questions(assignment, term()).values():

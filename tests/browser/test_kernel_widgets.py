@@ -24,7 +24,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Error, Locator, Page, expect
 
 import notebooks as runner
-from lab_server import Lab
+from lab_server import Lab, run_all
 from vae_utils import data, widgets
 from vae_utils.models import VAE
 from vae_utils.widgets import kernel
@@ -125,8 +125,7 @@ def test_before_anything_runs_the_static_figure_stands_there(opened: Page) -> No
 
 def test_stop_reaches_a_busy_kernel_and_the_next_cell_sees_the_trained_model(opened: Page) -> None:
     opened.locator(".jp-Notebook h1").first.click()
-    for item in ("Run", "Run All Cells"):
-        opened.get_by_role("menuitem", name=item, exact=True).click()
+    run_all(opened)
     says(opened, "watch", re.compile(r"Step [\d,]+ of 1,000,000"))
     expect(output(opened, "after")).to_have_count(0)  # busy
     stop = output(opened, "watch").get_by_role("button", name="Stop")

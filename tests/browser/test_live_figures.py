@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from lab_server import Lab
+from lab_server import Lab, run_all
 from vae_utils import data, evaluation
 from vae_utils.widgets import code_map, live, traversals, walk
 
@@ -136,11 +136,9 @@ def in_lab(browser: Browser, lab: Lab, made: Made) -> Iterator[Shown]:
             alt: output.querySelector("img").alt, wide: output.querySelector("img").naturalWidth,
             canvases: output.querySelectorAll("canvas").length, text: output.innerText.trim() }))"""
     )
-    idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
-    expect(idle).to_be_attached(timeout=LOADING)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    run_all(page)
     expect(page.locator(".vae-live")).to_have_count(4, timeout=LOADING)
+    idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
     expect(idle).to_be_attached(timeout=LOADING)
     yield Shown(page, before)
     context.close()

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ipywidgets
 import numpy as np
 import torch
+from IPython import get_ipython
 from IPython.display import display
 from numpy.typing import NDArray
 from PIL import Image
@@ -198,14 +199,10 @@ class KernelFigure:
         if self._later is not None:
             self._later.cancel()
             self._later = None
-        try:
-            loop = asyncio.get_running_loop() if pause else None
-        except RuntimeError:  # not in a kernel
-            loop = None
-        if loop is None:
-            self.readout.value = readout_html(text)
+        if pause and hasattr(get_ipython(), "kernel"):
+            self._later = asyncio.get_running_loop().call_later(pause, self._say, text)
         else:
-            self._later = loop.call_later(pause, self._say, text)
+            self.readout.value = readout_html(text)
 
     def static(self) -> str:
         """The present state as HTML that needs no kernel."""
