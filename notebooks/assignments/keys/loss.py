@@ -77,6 +77,10 @@ def _constant_lost(x_hat: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, s: floa
     return (x - x_hat).abs().sum(1) / s + beta * _kl(mu, logvar).sum(1)
 
 
+def _constant_once(x_hat: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, s: float, beta: float) -> Tensor:
+    return (x - x_hat).abs().sum(1) / s + math.log(2 * s) + beta * _kl(mu, logvar).sum(1)
+
+
 def _squared(x_hat: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, s: float, beta: float) -> Tensor:
     return ((x - x_hat).square() / s + math.log(2 * s)).sum(1) + beta * _kl(mu, logvar).sum(1)
 
@@ -275,6 +279,12 @@ def questions(term: Term) -> tuple[Question, ...]:
                     _constant_lost,
                     "The log(2 s) for each pixel is missing. Gradients don't need it. The number is then no bound on "
                     "-log p(x), and two values of s can't be compared.",
+                    ("likelihood", "whole"),
+                ),
+                Mistake(
+                    "constant once for each picture",
+                    _constant_once,
+                    "The log(2 s) belongs to each pixel's density: a picture has as many of them as pixels.",
                     ("likelihood", "whole"),
                 ),
                 Mistake(
