@@ -33,15 +33,15 @@ OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 GOAL = 60  # milliseconds
 LOADING = 120_000  # milliseconds
 SETUP = """import ipywidgets
-import numpy as np
 import torch
 from vae_utils import data, setup, widgets
 from vae_utils.models import VAE, Autoencoder
-from vae_utils.widgets.kernel import picture_html
+from vae_utils.widgets.kernel import address, quick_png
 setup(0)
 knob, place = ipywidgets.FloatSlider(min=0, max=40, step=1), ipywidgets.HTML()
 def answer(_=None):
-    place.value = picture_html(np.full((8, 8, 3), 4 * int(knob.value), np.uint8), "nothing to see")
+    png = quick_png(torch.full((8, 8, 4), int(4 * knob.value), dtype=torch.uint8).numpy())
+    place.value = f'<img src="{address(png)}" alt="nothing to see" width="8" height="8">'
 answer()
 knob.observe(answer, names="value")
 pictures = data.load("cats_dogs")
@@ -56,13 +56,16 @@ WIDGETS = {  # name: what a cell says
     "draw_your_own": "widgets.draw_your_own(two, pictures)",
 }
 WATCH = """output => {
-    const image = output.querySelector('.widget-html-content img');
+    const place = output.querySelector('.widget-html-content [role=img], .widget-html-content img:not([hidden])');
+    const content = place.closest('.widget-html-content');
     window.seen = null;
     window.addEventListener('keydown', () => { window.pressed = performance.now(); window.seen = null; }, true);
     new MutationObserver(() => {
-        const now = output.querySelector('.widget-html-content img');
-        now.decode().then(() => { window.seen ??= performance.now() - window.pressed; });
-    }).observe(image.closest('.widget-html-content'), {childList: true, subtree: true});
+        const parts = [...content.querySelectorAll('img')];
+        Promise.all(parts.map(part => part.decode())).then(() => {
+            window.seen ??= performance.now() - window.pressed;
+        });
+    }).observe(content, {childList: true, subtree: true});
 }"""
 
 
@@ -108,7 +111,7 @@ def milliseconds(page: Page, number: int, presses: int) -> list[float]:
 
     for slider in output.get_by_role("slider").all():
         slider.focus()
-        output.locator(".widget-html-content img").first.evaluate("image => image.scrollIntoView({block: 'center'})")
+        slider.evaluate("slider => slider.scrollIntoView({block: 'start'})")
         if slider.get_attribute("aria-valuenow") != slider.get_attribute("aria-valuemin"):
             press("Home")
         while slider.get_attribute("aria-valuenow") != slider.get_attribute("aria-valuemax"):

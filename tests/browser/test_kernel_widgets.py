@@ -55,6 +55,17 @@ CELLS = {
 }
 
 
+LAID_OUT = """async place => {
+    const parts = place.matches('img') ? [] : [...place.querySelectorAll('img')];
+    await Promise.all([...parts, ...(place.matches('img') ? [place] : [])].map(part => part.decode()));
+    const all = place.getBoundingClientRect();
+    return [place.src || getComputedStyle(place).backgroundImage, all.width, all.height, parts.map(part => {
+        const at = part.getBoundingClientRect();
+        return [part.src, at.left - all.left, at.top - all.top, at.width, at.height];
+    })];
+}"""
+
+
 def vae(shape: tuple[int, int, int], seed: int = 0) -> VAE:
     torch.manual_seed(seed)
     return VAE(shape, 2, hidden=(16, 16), sigma=0.3)
@@ -92,10 +103,21 @@ def output(page: Page, name: str) -> Locator:
 
 
 def picture(page: Page, name: str) -> np.ndarray:
-    """The pixels of a widget's picture, which the browser has drawn."""
-    image = output(page, name).locator("img:visible").first
-    page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
-    png = base64.b64decode(image.get_attribute("src").split(",")[1])
+    """The pixels of a widget's picture, put together as the page has laid out its parts."""
+    place = output(page, name).locator("[role=img], img:visible").first
+    ground, width, height, parts = place.evaluate(LAID_OUT)
+    whole = pixels(ground).copy()
+    if parts:
+        assert (width * kernel.DENSITY, height * kernel.DENSITY) == (whole.shape[1], whole.shape[0])
+    for src, *sides in parts:
+        left, top, width, height = (round(side * kernel.DENSITY) for side in sides)
+        whole[top : top + height, left : left + width] = pixels(src)
+    return whole
+
+
+def pixels(src: str) -> np.ndarray:
+    """The pixels of a picture in a data address."""
+    png = base64.b64decode(re.search('base64,([^")]+)', src)[1])
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
@@ -112,7 +134,7 @@ def slider(page: Page, name: str, label: str) -> Locator:
 
 def same(page: Page, name: str, figure: kernel.KernelFigure) -> bool:
     """Whether the page shows, pixel for pixel, what the same figure shows here."""
-    return np.array_equal(picture(page, name), np.asarray(figure.frame.picture))
+    return np.array_equal(picture(page, name), figure.frame.picture[:, :, :3])
 
 
 def test_before_anything_runs_the_static_figure_stands_there(opened: Page) -> None:
@@ -209,12 +231,12 @@ def test_keys_choose_beta(opened: Page) -> None:
     digits = data.load("digits")
     figure = widgets.beta_slider({1: vae(digits.shape, 1), 4: vae(digits.shape, 2)}, digits)
     says(opened, "beta", "β = 1:")
-    assert np.abs(picture(opened, "beta").astype(int) - np.asarray(figure.frame.picture)).max() <= 3
+    assert np.abs(picture(opened, "beta").astype(int) - figure.frame.picture[:, :, :3]).max() <= 3
     slider(opened, "beta", "β").focus()
     opened.keyboard.press("ArrowRight")
     says(opened, "beta", "β = 4:")
     figure.controls[0].value = 4
-    assert np.abs(picture(opened, "beta").astype(int) - np.asarray(figure.frame.picture)).max() <= 3
+    assert np.abs(picture(opened, "beta").astype(int) - figure.frame.picture[:, :, :3]).max() <= 3
     assert slider(opened, "beta", "β").get_attribute("aria-valuetext") == "4"
 
 
@@ -225,7 +247,24 @@ def test_keys_draw_your_own(opened: Page) -> None:
     opened.keyboard.press("End")
     says(opened, "own", "species 1.00")
     figure.controls[0].value = 1
-    assert np.abs(picture(opened, "own").astype(int) - np.asarray(figure.frame.picture)).max() <= 3
+    assert np.abs(picture(opened, "own").astype(int) - figure.frame.picture[:, :, :3]).max() <= 3
+
+
+def test_on_a_narrow_page_figures_get_smaller_with_all_their_parts(opened: Page) -> None:
+    sizes, wide = opened.viewport_size, output(opened, "own").locator("[role=img]").evaluate(LAID_OUT)
+    opened.set_viewport_size({"width": 800, "height": 1000})
+    try:
+        place = output(opened, "own").locator("[role=img]")
+        expect(place).not_to_have_css("width", f"{wide[1]:g}px")
+        narrow = place.evaluate(LAID_OUT)
+        assert narrow[1] / narrow[2] == pytest.approx(wide[1] / wide[2], rel=0.02)
+        for before, after in zip(wide[3], narrow[3], strict=True):
+            assert np.array(after[1:]) * wide[1] / narrow[1] == pytest.approx(np.array(before[1:]), abs=1)
+        for figure in opened.locator(".vae-figure").all():
+            assert figure.evaluate("figure => figure.scrollWidth <= figure.clientWidth")
+    finally:
+        opened.set_viewport_size(sizes)
+    expect(place).to_have_css("width", f"{wide[1]:g}px")
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])  # it has to be light again afterwards

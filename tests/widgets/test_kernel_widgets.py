@@ -28,7 +28,8 @@ from vae_utils.models import VAE, Autoencoder
 from vae_utils.training import autoencoder_loss, fit, vae_loss
 from vae_utils.widgets import kernel
 
-PNG = re.compile(r'src="data:image/png;base64,([^"]+)"')
+PNG = re.compile(r'data:image/png;base64,([^")]+)')
+PART = re.compile(r'<img src="([^"]+)".*?left: ([\d.]+)%; top: ([\d.]+)%; width: ([\d.]+)%; height: ([\d.]+)%"')
 
 
 def module(name: str) -> Any:
@@ -38,14 +39,21 @@ def module(name: str) -> Any:
 
 
 def pixels(html: str) -> np.ndarray:
-    """What the <img> of a piece of HTML holds."""
+    """What the first picture in a piece of HTML holds."""
     png = base64.b64decode(PNG.search(html)[1])
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
 def shown(figure: kernel.KernelFigure) -> tuple[np.ndarray, str]:
     """The picture and the text that the page has now."""
-    return pixels(figure.picture.value), re.sub("<[^>]+>", " ", figure.readout.value)
+    whole = pixels(figure.ground.style).copy()
+    sides = whole.shape[1], whole.shape[0], whole.shape[1], whole.shape[0]
+    for png, *place in PART.findall(figure.picture.value):
+        left, top, width, height = (float(part) * side / 100 for part, side in zip(place, sides, strict=True))
+        part = pixels(png)
+        assert (part.shape[1], part.shape[0]) == (round(width), round(height))
+        whole[round(top) : round(top) + round(height), round(left) : round(left) + round(width)] = part
+    return whole, re.sub("<[^>]+>", " ", figure.readout.value)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +112,7 @@ def test_a_widget_is_shown_with_what_stands_where_no_kernel_runs(displayed: list
     assert "<script" not in bundle["text/html"]
     assert "onload" not in bundle["text/html"]
     assert bundle["text/plain"].startswith("[Figure: ")
-    differ = np.abs(pixels(bundle["text/html"]).astype(int) - pixels(figure.picture.value))
+    differ = np.abs(pixels(bundle["text/html"]).astype(int) - shown(figure)[0])
     assert differ.mean() < 1  # 256 colors
 
 
@@ -162,7 +170,42 @@ def test_an_error_on_a_move_is_said_and_the_picture_stays() -> None:
 
 def test_text_in_a_figure_is_escaped() -> None:
     assert "<b>" not in kernel.readout_html("<b>")
-    assert '"<' not in kernel.picture_html(np.zeros((2, 2, 3), np.uint8), '"<')
+    black = np.zeros((5, 5, 4), np.uint8)
+    assert '"<' not in kernel.picture_html(black, '"<')
+    assert '"<' not in kernel.Ground(black).under(black, '"<')
+
+
+def test_the_page_gets_the_parts_that_differ_from_the_first_picture() -> None:
+    first = np.full((20, 400, 4), 255, np.uint8)
+    ground, later = kernel.Ground(first), first.copy()
+    assert "<img" not in ground.under(later, "white")
+    later[7, 12, 1] = later[11, 14, 0] = 0  # these two lie in one tile across, the next beyond a gap
+    later[19, 399, 2] = 0
+    assert kernel.changed(first, later) == [(10, 5, 15, 15), (395, 15, 400, 20)]
+    html = ground.under(later, "dots")
+    assert [pixels(part[0]).shape for part in PART.findall(html)] == [(10, 5, 3), (5, 5, 3)]
+    assert 'aria-label="dots"' in html
+    later[:, 100] = 0  # nearer than the gap to nothing: a part of its own
+    assert len(kernel.changed(first, later)) == 3
+    later[0, 40] = 0
+    assert kernel.changed(first, later)[0] == (10, 0, 45, 15)
+
+
+def test_figures_fit_the_page_in_whole_pixels() -> None:
+    for sides in ((9.2, 3.1), (5.01, 2.53)):
+        width, height = kernel.new_figure(*sides).bbox.size
+        assert width % kernel.TILE == height % kernel.TILE == 0
+        assert abs(width / kernel.DPI - sides[0]) < 0.03
+
+
+def test_a_first_picture_stays_when_the_canvas_is_drawn_on() -> None:
+    figure = widgets.two_gaussians()
+    first = shown(figure)[0]
+    figure.controls[0].value = -1.5
+    assert np.array_equal(pixels(figure.ground.style), first)
+    assert not np.array_equal(shown(figure)[0], first)
+    figure.controls[0].value = 1.0
+    assert np.array_equal(shown(figure)[0], first)
 
 
 def test_stored_notebooks_hold_no_widget() -> None:

@@ -68,19 +68,19 @@ def _mix(a: ArrayLike, b: ArrayLike, t: Array) -> Array:
 
 
 class _Canvas:
-    """Pictures (n, size, size, 3) in 0..1 that shapes are painted on, all n at once."""
+    """Pictures (n, 3, side, side) in 0..1 that shapes are painted on, all n at once."""
 
     def __init__(self, n: int, side: int) -> None:
         steps = (np.arange(side, dtype=np.float32) + 0.5) * (2 / side) - 1
         self.x, self.y = np.meshgrid(steps, steps)
         self.pixel = 2 / side
-        self.color = np.broadcast_to(np.float32(_SKY), (n, side, side, 3)).copy()
+        self.color = np.broadcast_to(np.float32(_SKY).reshape(3, 1, 1), (n, 3, side, side)).copy()
 
     def paint(self, distance: Array, color: ArrayLike, opacity: ArrayLike = 1.0) -> None:
         """Cover what lies inside the shape; an edge is one pixel wide. `color` is (3,) or (n, 3)."""
         inside = np.clip(0.5 - distance / self.pixel, 0, 1) * np.asarray(opacity, np.float32)
-        color = np.asarray(color, np.float32).reshape(-1, 1, 1, 3)
-        self.color += inside[..., None] * (color - self.color)
+        color = np.asarray(color, np.float32).reshape(-1, 3, 1, 1)
+        self.color += inside[:, None] * (color - self.color)
 
 
 def _draw(f: Mapping[str, Array], side: int) -> Array:
@@ -157,7 +157,7 @@ def _draw(f: Mapping[str, Array], side: int) -> Array:
             paint(_taper(x, y, *ends, 0.012, 0.008), _WHITE, 0.75 * np.clip(1 - 2 * s, 0, 1))
 
     lit = _mix(np.float32(1), _DUSK, light[..., None])
-    return canvas.color * lit
+    return np.ascontiguousarray(canvas.color.transpose(0, 2, 3, 1)) * lit
 
 
 def draw_many(factors: Mapping[str, ArrayLike], size_px: int = 32) -> NDArray[np.uint8]:

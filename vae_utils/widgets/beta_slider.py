@@ -147,13 +147,13 @@ def _figure(shown: Tensor, samples: int, terms: dict, runs: list) -> tuple[Sheet
     with course_style():
         shape = shown.shape[1:]
         columns, (width, height) = max(len(shown), samples), picture_size(shape, 0.75)
-        figure = new_figure(4.8 + columns * (width + 0.06), max(3 * height + 0.4, 2.6), "none")
+        figure = new_figure(4.62 + columns * (width + 0.06), max(3 * height + 0.4, 2.6), "none")
         middle = (figure.get_size_inches()[1] - 3 * height - 0.24) / 2
         real, back, new = (
-            strip(figure, 4.75, middle + i * (height + 0.12), shape, 0.75, n, name)
+            strip(figure, 4.58, middle + i * (height + 0.12), shape, 0.75, n, name)
             for i, n, name in ((2, len(shown), "picture"), (1, len(shown), "comes back"), (0, samples, "new"))
         )
-        ax = at(figure, 0.7, 0.5, 2.9, figure.get_size_inches()[1] - 0.7)
+        ax = at(figure, 0.7, 0.5, 2.75, figure.get_size_inches()[1] - 0.7)
         for run in runs:
             ax.plot(run["rate"], run["distortion"], color=plots.GREY, lw=0.8)
         rates, distortions = zip(*terms.values(), strict=True)

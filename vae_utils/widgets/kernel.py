@@ -1,10 +1,10 @@
 """What every kernel widget stands on: how it is shown, a figure with few moving parts, and checks of models.
 
 A kernel widget asks Python for each new picture. So that it answers at once, its figure is drawn a single time; on a
-move, only the moving parts are drawn again, over a copy of the rest, and go to the page as a PNG. It is made of what
-ipywidgets 7.7 and 8 share.
+move, only the moving parts are drawn again, over a copy of the rest. The page gets a whole picture once, its ground,
+and then, as PNG, only the parts that differ from it. All is made of what ipywidgets 7.7 and 8 share.
 
-The picture is an `HTML` widget with an <img>, not an `Image` widget: the latter has no alternative text.
+The picture is an `HTML` widget, not an `Image` widget: the latter has no alternative text.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import secrets
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
 VIEW = "application/vnd.jupyter.widget-view+json"
 NOTE = "This figure needs a running kernel: run this cell to move it."
 LOST = "The kernel has stopped. This is the last picture that it drew: start the kernel again and run this cell."
-DENSITY = 1.25  # pixels of the PNG for each pixel on the page: each is drawn, packed, sent and unpacked at every move
+TILE = 5  # pixels of a PNG are 4 on the page: a part of a picture starts and ends there, so that it fits exactly
+DENSITY = TILE / 4
 DPI = round(100 * DENSITY)
+GAP = 8  # tiles: parts closer than this go together, as each has its price
 PAUSE = 0.1  # seconds: a text changed at every move would hold up the pictures, and nobody could hear it
 INK = "var(--jp-ui-font-color1, inherit)"  # of texts, on JupyterLab's light and dark pages and elsewhere
 NO_PIXELS = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
@@ -89,28 +92,70 @@ def show(widget: ipywidgets.Widget, html: str, text: str, note: str = NOTE) -> N
     display(bundle(widget, html, text, note), raw=True)
 
 
-def picture_html(picture: NDArray[np.uint8], alt: str, small: bool = False) -> str:
-    """A picture (H, W, 3), 0..255, as an <img> that holds its bytes, on white ground.
+def picture_html(picture: NDArray[np.uint8], alt: str) -> str:
+    """A picture (H, W, 4), red, green, blue and 255, as an <img> that holds its bytes, on white ground.
 
-    `DENSITY` pixels stand for each pixel on the page. small: fewer bytes, for a notebook's file; slower, and at most
-    256 colors.
+    `DENSITY` pixels stand for each pixel on the page. For a notebook's file: few bytes, and at most 256 colors.
     """
-    if small:
-        encoded = io.BytesIO()
-        Image.fromarray(picture).quantize(256, dither=Image.Dither.NONE).save(encoded, "PNG", optimize=True)
-        png = base64.b64encode(encoded.getvalue()).decode()
-    else:
-        png = base64.b64encode(quick_png(picture)).decode()
+    encoded = io.BytesIO()
+    colors = Image.fromarray(picture).convert("RGB")
+    colors.quantize(256, dither=Image.Dither.NONE).save(encoded, "PNG", optimize=True)
     height, width = (round(side / DENSITY) for side in picture.shape[:2])
     return (
-        f'<img src="data:image/png;base64,{png}" alt="{escape(alt)}" width="{width}" height="{height}" '
-        'decoding="sync" style="max-width: 100%; height: auto; display: block; background: white">'
+        f'<img src="{address(encoded.getvalue())}" alt="{escape(alt)}" width="{width}" height="{height}" '
+        'style="max-width: 100%; height: auto; display: block; background: white">'
     )
 
 
+def address(png: bytes) -> str:
+    """A PNG file as the address of an image."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+class Ground:
+    """The first picture of a widget, sent to the page once as the background of a class; others are put on it.
+
+    picture: (H, W, 4), red, green, blue and 255. Those put on it must have the same size.
+    """
+
+    def __init__(self, picture: NDArray[np.uint8]):
+        self.picture, self.name = picture.copy(), f"vae-ground-{secrets.token_hex(8)}"  # others may be on the page
+        height, width = (round(side / DENSITY) for side in picture.shape[:2])
+        self.style = (
+            f"<style>.{self.name} {{position: relative; width: {width}px; max-width: 100%; "
+            f"aspect-ratio: {width} / {height}; print-color-adjust: exact; "
+            f"background: white url({address(quick_png(picture))}) 0 0 / 100% 100%}} "
+            ".vae-picture .widget-html-content {flex: 1 1 0; min-width: 0}</style>"  # a narrow page makes it smaller
+        )
+
+    def under(self, picture: NDArray[np.uint8], alt: str) -> str:
+        """A picture as HTML, for a page that has the `style`: the parts that differ, each an <img> in its place."""
+        height, width = picture.shape[:2]
+        parts = "".join(
+            f'<img src="{address(quick_png(picture[top:bottom, left:right]))}" alt="" decoding="sync" style="position: '
+            f"absolute; margin: 0; max-width: none; left: {100 * left / width:.4f}%; top: {100 * top / height:.4f}%; "
+            f'width: {100 * (right - left) / width:.4f}%; height: {100 * (bottom - top) / height:.4f}%">'
+            for left, top, right, bottom in changed(self.picture, picture)
+        )
+        return f'<div class="{self.name}" role="img" aria-label="{escape(alt)}">{parts}</div>'
+
+
+def changed(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
+    """Where two pictures (H, W, 4) differ: parts beside each other, as left, top, right, bottom in pixels."""
+    differ = (before.view(np.uint32) != after.view(np.uint32))[:, :, 0]
+    columns = np.unique(np.flatnonzero(differ.any(0)) // TILE)
+    parts = []
+    for part in np.split(columns, np.flatnonzero(np.diff(columns) > GAP) + 1):
+        if part.size:
+            left, right = TILE * part[0], TILE * (part[-1] + 1)
+            rows = np.flatnonzero(differ[:, left:right].any(1)) // TILE
+            parts.append((int(left), int(TILE * rows[0]), int(right), int(TILE * (rows[-1] + 1))))
+    return parts
+
+
 def quick_png(picture: NDArray[np.uint8]) -> bytes:
-    """A picture (H, W, 3) as a PNG file, faster than Pillow writes it: no filter is looked for, and level 1."""
-    height, width, _ = picture.shape
+    """The colors of a picture (H, W, 4) as a PNG file, faster than Pillow: no filter is looked for, and level 1."""
+    height, width = picture.shape[:2]
     rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row starts with its filter: 0, none
     for channel in range(3):  # ten times as fast as all at once
         rows[:, 1 + channel :: 3] = picture[:, :, channel]
@@ -149,7 +194,7 @@ def describe_parts(box: ipywidgets.Box) -> None:
 class Frame(NamedTuple):
     """What a widget shows at one moment: a picture, what it shows in a sentence, and its figures in words."""
 
-    picture: NDArray[np.uint8]  # (H, W, 3)
+    picture: NDArray[np.uint8]  # (H, W, 4), red, green, blue and 255; always of one size
     alt: str
     text: str
 
@@ -174,13 +219,17 @@ class KernelFigure:
         self.picture, self.readout = ipywidgets.HTML(), ipywidgets.HTML()
         for part in (self.picture, self.readout):
             part.layout.max_width = "100%"
-        self._put(look())
+        first = look()
+        self.ground = Ground(first.picture)
+        self._put(first)
         for control in self.controls:
             if control.has_trait("value"):  # a button has none
                 control.observe(self.redraw, names="value")
         arranged = arranged if arranged is not None else row(*self.controls)
+        self.picture.add_class("vae-picture")
         self.readout.add_class("vae-readout")
-        self.box = ipywidgets.VBox([arranged, self.picture, self.readout])
+        style = ipywidgets.HTML(self.ground.style, layout={"display": "none"})
+        self.box = ipywidgets.VBox([style, arranged, self.picture, self.readout])
         describe_parts(self.box)
 
     def redraw(self, change: object = None) -> None:
@@ -192,7 +241,7 @@ class KernelFigure:
 
     def _put(self, frame: Frame, pause: float = 0) -> None:
         self.frame = frame
-        self.picture.value = picture_html(frame.picture, frame.alt)
+        self.picture.value = self.ground.under(frame.picture, frame.alt)
         self._say(frame.text, pause)
 
     def _say(self, text: str, pause: float = 0) -> None:
@@ -206,7 +255,7 @@ class KernelFigure:
 
     def static(self) -> str:
         """The present state as HTML that needs no kernel."""
-        return picture_html(self.frame.picture, self.frame.alt, small=True) + readout_html(self.frame.text)
+        return picture_html(self.frame.picture, self.frame.alt) + readout_html(self.frame.text)
 
     def _ipython_display_(self) -> None:
         show(self.box, self.static(), f"[Figure: {self.frame.alt}]\n{self.frame.text}")
@@ -262,6 +311,7 @@ class Sheet:
             artist.set_animated(True)
         self._background: dict[object, Any] = {}
         self._pasted: list[tuple[tuple[int, int, int, int], NDArray[np.uint8]]] = []
+        self._places: dict[Axes, tuple[int, int, int, int]] = {}
         self.refresh()
 
     def refresh(self, key: object = None) -> None:
@@ -273,15 +323,15 @@ class Sheet:
         self._key = key
 
     def image(self) -> NDArray[np.uint8]:
-        """The figure as it is now: (H, W, 3), 0..255. It lasts until the next call."""
+        """The figure as it is now: (H, W, 4), red, green, blue and 255. It lasts until the next call."""
         canvas = self.figure.canvas
         canvas.restore_region(self._background[self._key])
         for artist in self.moving:
             artist.axes.draw_artist(artist)
-        image = np.asarray(canvas.buffer_rgba())[:, :, :3]
+        image = np.asarray(canvas.buffer_rgba())
         for (left, top, width, height), picture in self._pasted:
-            enlarged = Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST)
-            image[top : top + height, left : left + width] = enlarged
+            enlarged = picture.repeat(height // picture.shape[0], 0).repeat(width // picture.shape[1], 1)
+            image[top : top + height, left : left + width, :3] = enlarged
         return image
 
     def place(self, ax: Axes) -> tuple[int, int, int, int]:
@@ -292,8 +342,10 @@ class Sheet:
         return left, top, right - left, bottom - top
 
     def paste(self, pictures: Mapping[Axes, Tensor]) -> None:
-        """From now on, fill each axes with a picture (C, H, W) in [0, 1]."""
-        self._pasted = [(self.place(ax), to_bytes(picture)) for ax, picture in pictures.items()]
+        """From now on, fill each axes, which `picture_axes` has made, with a picture (C, H, W) in [0, 1]."""
+        for ax in pictures.keys() - self._places.keys():  # where they lie is worked out once
+            self._places[ax] = self.place(ax)
+        self._pasted = [(self._places[ax], to_bytes(picture)) for ax, picture in pictures.items()]
 
 
 def to_bytes(picture: Tensor) -> NDArray[np.uint8]:
@@ -303,11 +355,15 @@ def to_bytes(picture: Tensor) -> NDArray[np.uint8]:
 
 
 def new_figure(width: float, height: float, layout: str = "constrained") -> Figure:
-    """An empty figure of this size in inches (100 pixels of the page each), which no notebook shows by itself."""
+    """An empty figure of this size in inches (100 pixels of the page each), which no notebook shows by itself.
+
+    Its sides are rounded to whole tiles.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout, facecolor="white")
+    sides = [round(side * DPI / TILE) * TILE / DPI for side in (width, height)]
+    figure = Figure(figsize=sides, dpi=DPI, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
