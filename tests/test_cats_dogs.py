@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_utils.data import DataError, draw, load
+from vae_utils.data import DataError, draw, drawing, load
 from vae_utils.data.cats_dogs import CHECKSUMS, COUNTS, FOLLOWED, folder, sample_factors, to_sheet, to_tiles
 from vae_utils.data.drawing import FACTORS, draw_many
 
@@ -157,6 +157,15 @@ def test_many_are_drawn_as_one_by_one():
     both = draw_many(factors)
     assert np.array_equal(both[0], draw(**{name: low for name, (low, _, _) in FACTORS.items()}))
     assert np.array_equal(both[1], draw(**{name: high for name, (_, high, _) in FACTORS.items()}))
+
+
+@pytest.mark.parametrize("side", [8, 32, 75])
+def test_the_part_that_a_shape_is_painted_in_holds_all_of_it(side, monkeypatch):
+    dice = np.random.default_rng(0)
+    factors = {name: dice.uniform(low, high, 40) for name, (low, high, _) in FACTORS.items()}
+    alone = [draw(side, **{name: values[i] for name, values in factors.items()}) for i in range(40)]
+    monkeypatch.setattr(drawing._Canvas, "_span", lambda *_: slice(None))
+    assert np.array_equal(alone, draw_many(factors, side))
 
 
 @pytest.mark.parametrize("name", FACTORS)

@@ -1,11 +1,12 @@
 """Draw a cat, a dog, or anything in between from a handful of numbers (the true factors).
 
 Every animal is a stack of simple shapes. A shape is given by its signed distance: how far a point lies outside it
-(negative inside). Distances become soft edges, so that nothing is jagged even at 32x32 pixels. The picture spans
--1..1 from left to right and from top to bottom.
+(negative inside). Distances become soft edges, so that nothing is jagged even at 32x32 pixels. Only the part of the
+picture around a shape is worked on. The picture spans -1..1 from left to right and from top to bottom.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +30,7 @@ FACTORS: dict[str, tuple[float, float, float]] = {
 }
 
 _DUSK = (0.64, 0.60, 0.78)  # what dusk leaves of red, green and blue
+_LOWER = 0.10  # how far the middle of a head lies below that of the picture
 _SKY = (0.80, 0.89, 0.90)
 _COATS = {  # (warmth, tone): color
     (0, 0): (0.27, 0.28, 0.33),
@@ -40,26 +42,49 @@ _PINK, _GREEN, _BROWN = (0.96, 0.60, 0.62), (0.36, 0.72, 0.30), (0.45, 0.25, 0.1
 _DARK, _WHITE, _TONGUE = (0.10, 0.09, 0.12), (1.0, 1.0, 1.0), (0.93, 0.42, 0.47)
 
 
-def _ellipse(x: Array, y: Array, cx: Array, cy: Array, rx: Array, ry: Array) -> Array:
-    """Approximate signed distance to an axis-parallel ellipse: level set divided by the length of its gradient."""
-    u, v = (x - cx) / rx, (y - cy) / ry
-    level = np.hypot(u, v)
-    return level * (level - 1) / (np.hypot(u / rx, v / ry) + 1e-6)
+class _Shape(NamedTuple):
+    """A shape, and a disc that holds it: its center and its radius. All but the function are numbers or (n, 1, 1)."""
+
+    distance: Callable[[Array, Array], Array]  # from coordinates x, y: how far outside
+    x: Array
+    y: Array
+    radius: Callable[[Array], Array]  # of a disc that holds all points no farther outside than this
 
 
-def _taper(x: Array, y: Array, start: tuple, end: tuple, r_start: Array, r_end: Array) -> Array:
-    """Signed distance to a round-ended taper: the tangent hull of a disc at `start` and another at `end`."""
+def _ellipse(cx: Array, cy: Array, rx: Array, ry: Array) -> _Shape:
+    """An axis-parallel ellipse; its distance is approximate: level set divided by the length of its gradient."""
+
+    def distance(x: Array, y: Array) -> Array:
+        u, v = (x - cx) / rx, (y - cy) / ry
+        level = np.hypot(u, v)
+        return level * (level - 1) / (np.hypot(u / rx, v / ry) + 1e-6)
+
+    def radius(outside: Array) -> Array:  # the gradient is at most level / shortest: distance >= shortest (level - 1)
+        return np.maximum(rx, ry) * (1 + outside / np.minimum(rx, ry))
+
+    return _Shape(distance, cx, cy, radius)
+
+
+def _taper(start: tuple, end: tuple, r_start: Array, r_end: Array) -> _Shape:
+    """A round-ended taper: the tangent hull of a disc at `start` and another at `end`."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = np.hypot(dx, dy)
-    along = ((x - start[0]) * dx + (y - start[1]) * dy) / length
-    across = np.abs((x - start[0]) * dy - (y - start[1]) * dx) / length
-    sine = (r_start - r_end) / length
-    cosine = np.sqrt(np.maximum(1 - sine**2, 1e-6))
-    flank = across * cosine + along * sine - r_start
-    caps_start = np.hypot(across, along) - r_start
-    caps_end = np.hypot(across, along - length) - r_end
-    position = along * cosine - across * sine  # along the flank, measured from where it touches the first disc
-    return np.where(position < 0, caps_start, np.where(position > length * cosine, caps_end, flank))
+
+    def distance(x: Array, y: Array) -> Array:
+        along = ((x - start[0]) * dx + (y - start[1]) * dy) / length
+        across = np.abs((x - start[0]) * dy - (y - start[1]) * dx) / length
+        sine = (r_start - r_end) / length
+        cosine = np.sqrt(np.maximum(1 - sine**2, 1e-6))
+        flank = across * cosine + along * sine - r_start
+        caps_start = np.hypot(across, along) - r_start
+        caps_end = np.hypot(across, along - length) - r_end
+        position = along * cosine - across * sine  # along the flank, measured from where it touches the first disc
+        return np.where(position < 0, caps_start, np.where(position > length * cosine, caps_end, flank))
+
+    def radius(outside: Array) -> Array:
+        return length / 2 + np.maximum(r_start, r_end) + outside
+
+    return _Shape(distance, start[0] + dx / 2, start[1] + dy / 2, radius)
 
 
 def _mix(a: ArrayLike, b: ArrayLike, t: Array) -> Array:
@@ -76,11 +101,35 @@ class _Canvas:
         self.pixel = 2 / side
         self.color = np.broadcast_to(np.float32(_SKY).reshape(3, 1, 1), (n, 3, side, side)).copy()
 
-    def paint(self, distance: Array, color: ArrayLike, opacity: ArrayLike = 1.0) -> None:
-        """Cover what lies inside the shape; an edge is one pixel wide. `color` is (3,) or (n, 3)."""
-        inside = np.clip(0.5 - distance / self.pixel, 0, 1) * np.asarray(opacity, np.float32)
-        color = np.asarray(color, np.float32).reshape(-1, 3, 1, 1)
-        self.color += inside[:, None] * (color - self.color)
+    def axes(self, x: Array, y: Array, tilt: Array, size: Array) -> Callable[..., None]:
+        """What paints shapes given in axes of their own: moved to x, y, turned and scaled; (n, 1, 1) each.
+
+        It takes a shape, a color (3,) or (n, 3), and an opacity.
+        """
+        sine, cosine = np.sin(tilt), np.cos(tilt)
+        right, down = self.x - x, self.y - y - _LOWER
+        own_x, own_y = (cosine * right + sine * down) / size, (cosine * down - sine * right) / size
+
+        def paint(shape: _Shape, color: ArrayLike, opacity: ArrayLike = 1.0) -> None:
+            opacity = np.asarray(opacity, np.float32)
+            if not opacity.any():
+                return
+            # Only the pixels that the shape may cover in one of the pictures, with one more around them.
+            radius = size * shape.radius(self.pixel / size)
+            middle_x = x + size * (cosine * shape.x - sine * shape.y)
+            middle_y = y + _LOWER + size * (sine * shape.x + cosine * shape.y)
+            here = slice(None), self._span(middle_y, radius), self._span(middle_x, radius)
+            distance = shape.distance(own_x[here], own_y[here]) * size  # in the picture's units
+            inside = np.clip(0.5 - distance / self.pixel, 0, 1) * opacity  # an edge is one pixel wide
+            part = self.color[here[0], :, here[1], here[2]]
+            part += inside[:, None] * (np.asarray(color, np.float32).reshape(-1, 3, 1, 1) - part)
+
+        return paint
+
+    def _span(self, middle: Array, radius: Array) -> slice:
+        """The rows or columns between the lowest middle - radius and the highest middle + radius."""
+        first, last = (middle - radius).min(), (middle + radius).max()
+        return slice(max(int((first + 1) / self.pixel) - 1, 0), max(int((last + 1) / self.pixel) + 2, 0))
 
 
 def _draw(f: Mapping[str, Array], side: int) -> Array:
@@ -96,38 +145,35 @@ def _draw(f: Mapping[str, Array], side: int) -> Array:
     coat = _mix(grey, ginger, warmth.reshape(-1, 1))
     pale = _mix(coat, _WHITE, np.float32(0.62))
 
-    # The head's own axes: undo position, tilt and size. Distances come back in the picture's units.
-    size, tilt = f["size"].reshape(-1, 1, 1), f["tilt"].reshape(-1, 1, 1)
-    px, py = canvas.x - f["x"].reshape(-1, 1, 1), canvas.y - f["y"].reshape(-1, 1, 1) - 0.10
-    x = (np.cos(tilt) * px + np.sin(tilt) * py) / size
-    y = (np.cos(tilt) * py - np.sin(tilt) * px) / size
-
-    def paint(distance: Array, color: ArrayLike, opacity: ArrayLike = 1.0) -> None:
-        canvas.paint(distance * size, color, opacity)
+    x, y, zero = f["x"].reshape(-1, 1, 1), f["y"].reshape(-1, 1, 1), np.zeros((1, 1, 1), np.float32)
 
     # Shoulders stay upright; a pale chest on them.
-    canvas.paint(_ellipse(px, py, 0, 1.06, _mix(0.60, 0.68, s), 0.55), coat * 0.92)
-    canvas.paint(_ellipse(px, py, 0, 0.98, 0.26, 0.42), pale)
+    upright = canvas.axes(x, y, zero, zero + 1)
+    upright(_ellipse(0, 1.06, _mix(0.60, 0.68, s), 0.55), coat * 0.92)
+    upright(_ellipse(0, 0.98, 0.26, 0.42), pale)
+
+    # All else is part of the head.
+    paint = canvas.axes(x, y, f["tilt"].reshape(-1, 1, 1), f["size"].reshape(-1, 1, 1))
 
     # Head: a cat's is wide, a dog's long.
-    paint(_ellipse(x, y, 0, 0, _mix(0.66, 0.57, s), _mix(0.55, 0.62, s)), coat)
-    paint(_ellipse(x, y, 0, _mix(0.16, 0.05, s), _mix(0.70, 0.50, s), _mix(0.36, 0.55, s)), coat)
+    paint(_ellipse(0, 0, _mix(0.66, 0.57, s), _mix(0.55, 0.62, s)), coat)
+    paint(_ellipse(0, _mix(0.16, 0.05, s), _mix(0.70, 0.50, s), _mix(0.36, 0.55, s)), coat)
 
     # Muzzle, pale; a dog's is larger and has a blaze that runs up between the eyes.
     width = _mix(0.26, 0.36, s) * (0.86 + 0.28 * muzzle)
-    paint(_taper(x, y, (0, -0.45), (0, 0.1), 0.05, _mix(0.02, 0.14, s)), pale, s * 0.9)
-    paint(_ellipse(x, y, 0, _mix(0.25, 0.24, s), width, _mix(0.18, 0.31, s)), pale)
+    paint(_taper((0, -0.45), (0, 0.1), 0.05, _mix(0.02, 0.14, s)), pale, s * 0.9)
+    paint(_ellipse(0, _mix(0.25, 0.24, s), width, _mix(0.18, 0.31, s)), pale)
 
     # Mouth and tongue, nose.
     nose_y = _mix(0.13, 0.08, s)
-    paint(_ellipse(x, y, 0, 0.47, 0.11, 0.15), _TONGUE, np.clip(2 * s - 1, 0, 1))
+    paint(_ellipse(0, 0.47, 0.11, 0.15), _TONGUE, np.clip(2 * s - 1, 0, 1))
     lip = (0, _mix(0.30, 0.37, s))
-    paint(_taper(x, y, (0, nose_y), lip, 0.022, 0.022), _DARK, 0.8)
+    paint(_taper((0, nose_y), lip, 0.022, 0.022), _DARK, 0.8)
     for side_ in (-1, 1):
         corner = (side_ * _mix(0.12, 0.20, s), _mix(0.27, 0.32, s))
-        paint(_taper(x, y, lip, corner, 0.025, 0.02), _DARK, 0.8)
-    paint(_ellipse(x, y, 0, nose_y, _mix(0.085, 0.16, s), _mix(0.06, 0.115, s)), _mix(_PINK, _DARK, flat))
-    paint(_ellipse(x, y, _mix(-0.02, -0.05, s), nose_y - 0.04, 0.04, 0.025), _WHITE, 0.55 * s)
+        paint(_taper(lip, corner, 0.025, 0.02), _DARK, 0.8)
+    paint(_ellipse(0, nose_y, _mix(0.085, 0.16, s), _mix(0.06, 0.115, s)), _mix(_PINK, _DARK, flat))
+    paint(_ellipse(_mix(-0.02, -0.05, s), nose_y - 0.04, 0.04, 0.025), _WHITE, 0.55 * s)
 
     for side_ in (-1, 1):
         # Ears: a cat's stand, pointed, pink inside; a dog's hang, round and darker. Between: they stick out.
@@ -136,25 +182,25 @@ def _draw(f: Mapping[str, Array], side: int) -> Array:
             side_ * _mix(0.53, _mix(0.70, 0.74, ears), s),
             _mix(_mix(-0.76, -0.92, ears), _mix(0.05, 0.36, ears), s),
         )
-        paint(_taper(x, y, base, tip, _mix(0.245, 0.14, s), _mix(0.03, 0.19, s)), coat * _mix(1.0, 0.58, flat))
+        paint(_taper(base, tip, _mix(0.245, 0.14, s), _mix(0.03, 0.19, s)), coat * _mix(1.0, 0.58, flat))
         inner = (_mix(base[0], tip[0], np.float32(0.18)), _mix(base[1], tip[1], np.float32(0.30)))
         near_tip = (_mix(base[0], tip[0], np.float32(0.82)), _mix(base[1], tip[1], np.float32(0.80)))
-        paint(_taper(x, y, inner, near_tip, 0.135, 0.02), _PINK, np.clip(1 - 1.4 * s, 0, 1))
+        paint(_taper(inner, near_tip, 0.135, 0.02), _PINK, np.clip(1 - 1.4 * s, 0, 1))
 
         # Eyes: a cat's are green with a slit, a dog's brown and round. A spark in each.
         ex, ey = side_ * _mix(0.29, 0.25, s), _mix(-0.08, -0.12, s)
         open_ = 0.78 + 0.44 * eyes
         paint(
-            _ellipse(x, y, ex, ey, _mix(0.155, 0.125, s), _mix(0.135, 0.13, s) * open_),
+            _ellipse(ex, ey, _mix(0.155, 0.125, s), _mix(0.135, 0.13, s) * open_),
             _mix(_GREEN, _BROWN, flat),
         )
-        paint(_ellipse(x, y, ex, ey, _mix(0.05, 0.085, s), _mix(0.115, 0.09, s) * open_), _DARK)
-        paint(_ellipse(x, y, ex + 0.045, ey - 0.05, 0.035, 0.035), _WHITE, 0.9)
+        paint(_ellipse(ex, ey, _mix(0.05, 0.085, s), _mix(0.115, 0.09, s) * open_), _DARK)
+        paint(_ellipse(ex + 0.045, ey - 0.05, 0.035, 0.035), _WHITE, 0.9)
 
         # Whiskers, for cats.
         for dy in (-0.03, 0.07):
             ends = (side_ * 0.30, 0.24 + dy), (side_ * 0.74, 0.20 + 2.4 * dy)
-            paint(_taper(x, y, *ends, 0.012, 0.008), _WHITE, 0.75 * np.clip(1 - 2 * s, 0, 1))
+            paint(_taper(*ends, 0.012, 0.008), _WHITE, 0.75 * np.clip(1 - 2 * s, 0, 1))
 
     lit = _mix(np.float32(1), _DUSK, light[..., None])
     return np.ascontiguousarray(canvas.color.transpose(0, 2, 3, 1)) * lit
