@@ -5,8 +5,6 @@ The tests follow one notebook from its opening to the end of its kernel: they st
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 import re
 import signal
@@ -20,8 +18,8 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from PIL import Image
 from playwright.sync_api import Browser, Error, Locator, Page, expect
+from pngs import pixels
 
 import notebooks as runner
 from lab_server import Lab, run_all
@@ -113,12 +111,6 @@ def picture(page: Page, name: str) -> np.ndarray:
         left, top, width, height = (round(side * kernel.DENSITY) for side in sides)
         whole[top : top + height, left : left + width] = pixels(src)
     return whole
-
-
-def pixels(src: str) -> np.ndarray:
-    """The pixels of a picture in a data address."""
-    png = base64.b64decode(re.search('base64,([^")]+)', src)[1])
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
 def says(page: Page, name: str, text: str | re.Pattern) -> Locator:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
 import re
 import sys
@@ -18,6 +17,7 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
+from pngs import pixels
 
 import hygiene
 import notebooks as runner
@@ -28,7 +28,6 @@ from vae_utils.models import VAE, Autoencoder
 from vae_utils.training import autoencoder_loss, fit, vae_loss
 from vae_utils.widgets import kernel
 
-PNG = re.compile(r'data:image/png;base64,([^")]+)')
 PART = re.compile(r'<img src="([^"]+)".*?left: ([\d.]+)%; top: ([\d.]+)%; width: ([\d.]+)%; height: ([\d.]+)%"')
 
 
@@ -36,12 +35,6 @@ def module(name: str) -> Any:
     """The module of a widget: as an attribute of the package, its name is the function."""
     getattr(widgets, name)
     return sys.modules[f"vae_utils.widgets.{name}"]
-
-
-def pixels(html: str) -> np.ndarray:
-    """What the first picture in a piece of HTML holds."""
-    png = base64.b64decode(PNG.search(html)[1])
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
 def shown(figure: kernel.KernelFigure) -> tuple[np.ndarray, str]:
@@ -94,11 +87,11 @@ def small_vae(shape: tuple[int, int, int], latent_dim: int = 2, seed: int = 0, *
 
 
 def test_the_quick_png_is_the_picture() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
+    picture = np.random.default_rng(0).integers(0, 256, (7, 5, 4), dtype=np.uint8)
     read = Image.open(io.BytesIO(kernel.quick_png(picture)))
     read.load()
     assert read.mode == "RGB"
-    assert np.array_equal(np.asarray(read), picture)
+    assert np.array_equal(np.asarray(read), picture[:, :, :3])
 
 
 def test_a_widget_is_shown_with_what_stands_where_no_kernel_runs(displayed: list[dict]) -> None:
