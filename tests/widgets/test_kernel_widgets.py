@@ -6,10 +6,12 @@ import asyncio
 import io
 import re
 import sys
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
+import ipywidgets
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
@@ -128,8 +130,31 @@ def test_only_the_moving_parts_are_drawn_on_a_move(monkeypatch: pytest.MonkeyPat
     figure.controls[0].value = 0.95
 
 
-def test_in_a_kernel_the_text_follows_when_the_controls_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def in_a_kernel(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Awaitable]], None]:
+    """What runs moves as a kernel does, in an event loop."""
     monkeypatch.setattr(kernel, "get_ipython", lambda: SimpleNamespace(kernel=None))
+
+    def run(moves: Callable[[], Awaitable]) -> None:
+        async def limited() -> None:
+            await asyncio.wait_for(moves(), 60)
+
+        with ThreadPoolExecutor(1) as pool:  # this thread may have an event loop of a browser's
+            pool.submit(asyncio.run, limited()).result()
+
+    return run
+
+
+async def drawn_ahead(figure: kernel.KernelFigure, number: int = 0) -> list[tuple]:
+    """Wait until the places next to that of a control are drawn ahead; the controls' values there, in this order."""
+    before, after = figure.values()[:number], figure.values()[number + 1 :]
+    expected = {kernel.places([*before, value, *after]) for value in kernel.next_to(figure.controls[number])}
+    while set(figure._ahead) != expected:
+        await asyncio.sleep(0)
+    return list(figure._ahead)
+
+
+def test_in_a_kernel_the_text_follows_when_the_controls_rest(in_a_kernel: Callable) -> None:
     figure = widgets.two_gaussians()
     pictures, texts = [], []
     figure.picture.observe(pictures.append, names="value")
@@ -142,19 +167,150 @@ def test_in_a_kernel_the_text_follows_when_the_controls_rest(monkeypatch: pytest
             figure.controls[0].value = value
         assert len(pictures) == 3
         assert not texts
-        await asyncio.wait_for(said, 30)
+        await said
 
-    with ThreadPoolExecutor(1) as pool:  # this thread may have an event loop of a browser's
-        pool.submit(asyncio.run, moves()).result()
+    in_a_kernel(moves)
     (change,) = texts
     assert change["new"] == kernel.readout_html(figure.frame.text)
     assert "-0.50" in figure.frame.text
 
 
+def test_a_resting_figure_draws_the_next_places_ahead(in_a_kernel: Callable) -> None:
+    figure = widgets.two_gaussians(mu=0.95)
+    mu, sigma, _ = figure.controls
+    look, looked = figure.look, []
+    figure.look = lambda *values: (looked.append(values), look(*values))[1]
+
+    async def moves() -> None:
+        mu.value = 1.0
+        assert await drawn_ahead(figure) == [(1.05, 0.6, False), (0.95, 0.6, False)]  # onward first
+        assert figure.frame.text == look(1.0, 0.6, False).text
+        looked.clear()
+        mu.value = 1.05 + 1e-15  # as a page may count
+        assert not looked
+        expected = widgets.two_gaussians(mu=1.05)
+        assert np.array_equal(shown(figure)[0], expected.frame.picture[:, :, :3])
+        assert figure.frame.text == expected.frame.text
+        sigma.value = 0.65  # another control: nothing is ready
+        assert looked == [(mu.value, 0.65, False)]
+        assert await drawn_ahead(figure, 1) == [(1.05, 0.7, False), (1.05, 0.6, False)]
+        mu.value = 2.0
+        assert await drawn_ahead(figure) == [(1.95, 0.65, False)]  # there is nothing beyond
+
+    in_a_kernel(moves)
+
+
+@pytest.mark.parametrize("name", ["trick", "two_gaussians", "beta_slider", "draw_your_own"])
+def test_what_is_drawn_ahead_is_what_would_have_been_drawn(
+    in_a_kernel: Callable, pictures: data.Dataset, name: str
+) -> None:
+    def new() -> kernel.KernelFigure:
+        if name == "beta_slider":
+            models = {float(beta): small_vae(pictures.shape, seed=beta) for beta in range(1, 9)}
+            return widgets.beta_slider(models, pictures.test.x[:50])
+        if name == "draw_your_own":
+            return widgets.draw_your_own(small_vae(pictures.shape), pictures)
+        return getattr(widgets, name)()
+
+    figure, plain = new(), new()
+    control = figure.controls[0]
+
+    def step() -> None:
+        values = kernel.next_to(control)
+        control.value = values[-1]
+
+    seen = []
+
+    async def moves() -> None:
+        step()
+        for _ in range(5):
+            await drawn_ahead(figure)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(figure, "_draw", lambda **_: pytest.fail("was not drawn ahead"))
+                step()
+            seen.append((control.value, shown(figure)[0], figure.frame.text))
+
+    in_a_kernel(moves)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "get_ipython", lambda: None)
+        plain.controls[0].value = kernel.next_to(plain.controls[0])[-1]
+        for value, picture, text in seen:
+            plain.controls[0].value = value
+            assert np.array_equal(picture, shown(plain)[0])
+            assert text == plain.frame.text
+    assert len({picture.tobytes() for _, picture, _ in seen}) == 5
+
+
+def test_a_model_that_has_learned_since_is_looked_at_again(in_a_kernel: Callable, pictures: data.Dataset) -> None:
+    model = small_vae(pictures.shape)
+    figure = widgets.draw_your_own(model, pictures)
+
+    async def moves() -> None:
+        figure.controls[0].value = 0.5
+        await drawn_ahead(figure)
+        torch.nn.init.normal_(model.decoder[-1].bias)
+        figure.controls[0].value = 0.55
+        before = figure.frame
+        while figure.frame is before:
+            await asyncio.sleep(0)
+        assert not np.array_equal(before.picture, figure.frame.picture)
+        expected = figure.look(*figure.values())
+        assert np.array_equal(shown(figure)[0], expected.picture[:, :, :3])
+
+    in_a_kernel(moves)
+
+
+def test_a_place_that_cannot_be_drawn_is_said_when_the_control_is_there(in_a_kernel: Callable) -> None:
+    figure = widgets.two_gaussians(mu=0.9)
+    look = figure.look
+    figure.look = lambda mu, *others: look(mu, *others) if mu < 1.04 else 1 / 0
+
+    async def moves() -> None:
+        figure.controls[0].value = 1.0
+        while not figure._ahead:
+            await asyncio.sleep(0)
+        assert list(figure._ahead) == [(0.95, 0.6, False)]
+        assert "N(1.00" in shown(figure)[1]
+        figure.controls[0].value = 1.05
+        assert "could not be drawn: division by zero" in shown(figure)[1]
+
+    in_a_kernel(moves)
+
+
+def test_a_new_roll_is_never_one_drawn_ahead(in_a_kernel: Callable) -> None:
+    figure = widgets.trick()
+    mu, _, keep = figure.controls
+
+    async def moves() -> None:
+        keep.value = False
+        mu.value = 1.1
+        for value in (1.2, 1.3, 1.4):
+            await drawn_ahead(figure)
+            before = re.search("ε = .*?,", figure.frame.text)[0]
+            mu.value = value
+            assert not figure._ahead
+            assert before not in figure.frame.text
+        figure.button.click()
+        assert not figure._ahead
+
+    in_a_kernel(moves)
+
+
+def test_the_steps_of_each_kind_of_control() -> None:
+    assert kernel.next_to(kernel.slider("μ", 0, 1, 0.3)) == [0.2, 0.4]
+    assert kernel.next_to(kernel.slider("μ", 0, 1, 0)) == [0.1]
+    assert kernel.next_to(kernel.slider("μ", 0, 1, 1)) == [0.9]
+    choice = ipywidgets.SelectionSlider(options=[("a", 4.0), ("b", 2.0), ("c", 1.0)], value=4.0)
+    assert kernel.next_to(choice) == [2.0]
+    choice.value = 2.0
+    assert kernel.next_to(choice) == [4.0, 1.0]
+    assert kernel.next_to(ipywidgets.Checkbox(value=True)) == [False]
+
+
 def test_an_error_on_a_move_is_said_and_the_picture_stays() -> None:
     figure = widgets.two_gaussians()
     before, _ = shown(figure)
-    figure.look = lambda: 1 / 0
+    figure.look = lambda *_: 1 / 0
     figure.controls[0].value = 0.5
     after, text = shown(figure)
     assert "could not be drawn: division by zero" in text

@@ -82,8 +82,7 @@ def beta_slider(
     )
     sheet, parts = _figure(shown, samples, terms, runs)
 
-    def look() -> Frame:
-        beta = slider.value
+    def look(beta: float) -> Frame:
         rate, distortion = terms[beta]
         parts["here"].set_data([rate], [distortion])
         back, made = rows[beta]

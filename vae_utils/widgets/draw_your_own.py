@@ -70,8 +70,8 @@ def draw_your_own(
     sheet, parts = _figure(models, codes, pictures)
     size = pictures.shape[1]
 
-    def look() -> Frame:
-        chosen = {name: control.value for name, control in zip(factors, sliders, strict=True)}
+    def look(*values: float) -> Frame:
+        chosen = dict(zip(factors, values, strict=True))
         x = drawn(chosen, size)
         pasted = {parts["yours"]: x}
         lines, places = [], []
@@ -87,9 +87,9 @@ def draw_your_own(
             lines.append(f"{name or 'The model'}: {meaning} = {here}{cloud}; squared error {error:.1f}.")
             places.append(f"{name + ' ' if name else ''}at {here}")
         sheet.paste(pasted)
-        values = ", ".join(f"{name} {value:.2f}" for name, value in chosen.items())
-        alt = f"An animal drawn with {values}; its place among the test codes, {' and '.join(places)}; what comes back."
-        return Frame(sheet.image(), alt, "\n".join([f"Yours: {values}.", *lines]))
+        said = ", ".join(f"{name} {value:.2f}" for name, value in chosen.items())
+        alt = f"An animal drawn with {said}; its place among the test codes, {' and '.join(places)}; what comes back."
+        return Frame(sheet.image(), alt, "\n".join([f"Yours: {said}.", *lines]))
 
     return KernelFigure(sliders, look, row(*sliders))
 

@@ -2,7 +2,8 @@
 
 A kernel widget asks Python for each new picture. So that it answers at once, its figure is drawn a single time; on a
 move, only the moving parts are drawn again, over a copy of the rest. The page gets a whole picture once, its ground,
-and then, as PNG, only the parts that differ from it. All is made of what ipywidgets 7.7 and 8 share.
+and then, as PNG, only the parts that differ from it. While a control rests, the pictures of the places next to it are
+drawn ahead. All is made of what ipywidgets 7.7 and 8 share.
 
 The picture is an `HTML` widget, not an `Image` widget: the latter has no alternative text.
 """
@@ -16,7 +17,7 @@ import secrets
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -119,7 +120,7 @@ class Ground:
     """
 
     def __init__(self, picture: NDArray[np.uint8]):
-        self.picture, self.name = picture.copy(), f"vae-ground-{secrets.token_hex(8)}"  # others may be on the page
+        self.picture, self.name = picture, f"vae-ground-{secrets.token_hex(8)}"  # others may be on the page
         height, width = (round(side / DENSITY) for side in picture.shape[:2])
         self.style = (
             f"<style>.{self.name} {{position: relative; width: {width}px; max-width: 100%; "
@@ -203,28 +204,31 @@ class KernelFigure:
     """Controls, a picture that follows them, and a text that says what is shown.
 
     controls: what the reader moves; `look` is drawn anew when the `value` of one changes.
-    look: () -> Frame, from the controls' values. It is called once here, so what is wrong comes out at once. Later,
-        an error's message takes the place of the text, and the picture stays.
+    look: (the controls' values) -> Frame; it changes nothing, as it is also called for places where no control is yet.
+        It is called once here, so what is wrong comes out at once. Later, an error's message takes the place of the
+        text, and the picture stays.
     arranged: the controls as they are laid out; None puts them in rows.
+    moved: called after a change, before it is drawn.
     """
 
     def __init__(
         self,
         controls: Sequence[ipywidgets.Widget],
-        look: Callable[[], Frame],
+        look: Callable[..., Frame],
         arranged: ipywidgets.Widget | None = None,
+        moved: Callable[[], None] | None = None,
     ):
-        self.controls, self.look = tuple(controls), look
-        self._later: asyncio.TimerHandle | None = None  # a text that waits
+        self.controls, self.look, self.moved = tuple(controls), look, moved
+        self._later: asyncio.Handle | None = None  # what waits until the controls rest
+        self._ahead: dict[tuple, tuple[Frame, str]] = {}  # by places of the controls: what is drawn ahead
         self.picture, self.readout = ipywidgets.HTML(), ipywidgets.HTML()
         for part in (self.picture, self.readout):
             part.layout.max_width = "100%"
-        first = look()
-        self.ground = Ground(first.picture)
-        self._put(first)
+        self.frame = look(*self.values())
+        self.ground = Ground(self.frame.picture)
+        self._show(self.frame)
         for control in self.controls:
-            if control.has_trait("value"):  # a button has none
-                control.observe(self.redraw, names="value")
+            control.observe(self._follow, names="value")
         arranged = arranged if arranged is not None else row(*self.controls)
         self.picture.add_class("vae-picture")
         self.readout.add_class("vae-readout")
@@ -232,26 +236,70 @@ class KernelFigure:
         self.box = ipywidgets.VBox([style, arranged, self.picture, self.readout])
         describe_parts(self.box)
 
-    def redraw(self, change: object = None) -> None:
-        """Show what the controls now say. After a change of one, the text follows when they rest for a moment."""
-        try:
-            self._put(self.look(), PAUSE if change is not None else 0)
-        except Exception as error:  # a reader must not be left before a picture that no longer moves, and no word
-            self._say(f"This could not be drawn: {error}")
+    def values(self) -> tuple:
+        """Where the controls are."""
+        return tuple(control.value for control in self.controls)
 
-    def _put(self, frame: Frame, pause: float = 0) -> None:
-        self.frame = frame
-        self.picture.value = self.ground.under(frame.picture, frame.alt)
-        self._say(frame.text, pause)
+    def redraw(self) -> None:
+        """Show what the controls now say, and what `look` now makes of it."""
+        self._wait(None)
+        self.forget()
+        self._draw()
 
-    def _say(self, text: str, pause: float = 0) -> None:
+    def forget(self) -> None:
+        """Forget what was drawn ahead: `look` would now make something else of it."""
+        self._ahead.clear()
+
+    def _follow(self, change: Mapping[str, Any]) -> None:
+        """The reader has moved a control. The picture comes first; the rest follows when the controls do rest."""
+        if self.moved is not None:
+            self.moved()
+        if not hasattr(get_ipython(), "kernel"):
+            self._draw()
+            return
+        drawn = self._ahead.get(places(self.values()))
+        self.forget()  # after this move, the same place may look otherwise
+        if drawn is None:
+            self._draw(text=False)
+        else:
+            self.frame, self.picture.value = drawn
+        self._wait(self._rest, change["owner"], change["old"], seconds=PAUSE)
+
+    def _rest(self, control: ipywidgets.Widget, old: object) -> None:
+        """Say the text, look once more, as what was drawn ahead may be out of date, and draw ahead again."""
+        self._draw()
+        beside = next_to(control)
+        self._wait(self._draw_ahead, control, sorted(beside, key=lambda value: places([value]) == places([old])))
+
+    def _draw_ahead(self, control: ipywidgets.Widget, beside: list) -> None:
+        """Draw what a control will show at the first of these values; then, if nothing else has come, at the others."""
+        if not beside:
+            return
+        values = tuple(beside[0] if other is control else other.value for other in self.controls)
+        with suppress(Exception):  # what goes wrong there is said when the control is there
+            frame = self.look(*values)
+            self._ahead[places(values)] = frame, self.ground.under(frame.picture, frame.alt)
+        self._wait(self._draw_ahead, control, beside[1:])
+
+    def _wait(self, do: Callable[..., None] | None, *arguments: object, seconds: float = 0) -> None:
+        """Do something later instead of what has waited until now; None: nothing."""
         if self._later is not None:
             self._later.cancel()
             self._later = None
-        if pause and hasattr(get_ipython(), "kernel"):
-            self._later = asyncio.get_running_loop().call_later(pause, self._say, text)
-        else:
-            self.readout.value = readout_html(text)
+        if do is not None:
+            self._later = asyncio.get_running_loop().call_later(seconds, do, *arguments)
+
+    def _draw(self, text: bool = True) -> None:
+        try:
+            self.frame = self.look(*self.values())
+            self._show(self.frame, text)
+        except Exception as error:  # a reader must not be left before a picture that no longer moves, and no word
+            self.readout.value = readout_html(f"This could not be drawn: {error}")
+
+    def _show(self, frame: Frame, text: bool = True) -> None:
+        self.picture.value = self.ground.under(frame.picture, frame.alt)
+        if text:
+            self.readout.value = readout_html(frame.text)
 
     def static(self) -> str:
         """The present state as HTML that needs no kernel."""
@@ -259,6 +307,22 @@ class KernelFigure:
 
     def _ipython_display_(self) -> None:
         show(self.box, self.static(), f"[Figure: {self.frame.alt}]\n{self.frame.text}")
+
+
+def places(values: Sequence) -> tuple:
+    """Values of controls as they are compared: the page counts a slider's steps in another way than Python."""
+    return tuple(round(value, 9) if isinstance(value, float) else value for value in values)
+
+
+def next_to(control: ipywidgets.Widget) -> list:
+    """The values that a control may have after one step."""
+    if isinstance(control, ipywidgets.Checkbox):
+        return [not control.value]
+    if isinstance(control, ipywidgets.SelectionSlider):
+        values = [value for _, value in control.options]
+        return [values[i] for i in (control.index - 1, control.index + 1) if 0 <= i < len(values)]
+    steps = (round(control.value + step, 9) for step in (-control.step, control.step))
+    return [value for value in steps if control.min <= value <= control.max]
 
 
 # --- Controls --------------------------------------------------------------------------------------------------------
@@ -323,12 +387,12 @@ class Sheet:
         self._key = key
 
     def image(self) -> NDArray[np.uint8]:
-        """The figure as it is now: (H, W, 4), red, green, blue and 255. It lasts until the next call."""
+        """The figure as it is now: (H, W, 4), red, green, blue and 255."""
         canvas = self.figure.canvas
         canvas.restore_region(self._background[self._key])
         for artist in self.moving:
             artist.axes.draw_artist(artist)
-        image = np.asarray(canvas.buffer_rgba())
+        image = np.array(canvas.buffer_rgba())  # a copy: the canvas will be drawn on again
         for (left, top, width, height), picture in self._pasted:
             enlarged = picture.repeat(height // picture.shape[0], 0).repeat(width // picture.shape[1], 1)
             image[top : top + height, left : left + width, :3] = enlarged

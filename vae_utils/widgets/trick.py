@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import ipywidgets
 import numpy as np
@@ -18,10 +18,20 @@ REACH = 0.25  # length of the arrow for a slope of 1
 TRAIL = 200  # places remembered
 
 
-@dataclass
-class _State:
+class _Moment(NamedTuple):
+    """Where the controls are, the roll, and where mu has been since sigma moved or keeping was switched."""
+
+    mu: float
+    sigma: float
+    kept: bool
     epsilon: float
-    trail: list[tuple[float, float]]
+    trail: list[tuple[float, float]]  # mu, and the loss there
+
+    def then(self, mu: float, sigma: float, kept: bool, target: float) -> _Moment:
+        """The moment after a move, with the same roll. Losses at another sigma belong to another curve."""
+        here = mu, (mu + sigma * self.epsilon - target) ** 2
+        earlier = self.trail if (sigma, kept) == (self.sigma, self.kept) else []
+        return _Moment(mu, sigma, kept, self.epsilon, [*(place for place in earlier if place != here), here][-TRAIL:])
 
 
 def trick(mu: float = 1.0, sigma: float = 1.0, target: float = 5.0, seed: int = 0, draws: int = 4000) -> KernelFigure:
@@ -41,47 +51,33 @@ def trick(mu: float = 1.0, sigma: float = 1.0, target: float = 5.0, seed: int = 
         raise ValueError(f"draws is {draws}; a histogram needs 100 or more.")
     dice = np.random.default_rng(seed)
     rolls = dice.standard_normal(draws)  # kept, so that the histograms glide
-    state = _State(round(float(dice.standard_normal()), 3), [])
 
+    def roll() -> float:
+        return round(float(dice.standard_normal()), 3)
+
+    now = _Moment(mu, sigma, True, roll(), []).then(mu, sigma, True, target)
     sliders = slider("μ", -1, 7, mu), slider("σ", 0.1, 2, sigma)
     keep = ipywidgets.Checkbox(True, description="keep ε when μ or σ moves", indent=False)
     keep.layout.width = "auto"
     again = ipywidgets.Button(description="Roll again", tooltip="Roll a new ε")
     sheet, parts = _figure(target)
 
-    def look() -> Frame:
-        mu, sigma = (control.value for control in sliders)
-        state.trail.append((mu, (mu + sigma * state.epsilon - target) ** 2))
-        del state.trail[:-TRAIL]
-        return _frame(sheet, parts, mu, sigma, target, state, rolls, keep.value)
+    def look(*values: float) -> Frame:
+        return _frame(sheet, parts, now.then(*values, target), target, rolls)
 
-    figure = KernelFigure([*sliders, keep], look, row(*sliders, keep, again))
-
-    def forget(_: object) -> None:
-        state.trail.clear()  # those belong to another curve
-
-    def roll(*_: object) -> None:
-        state.epsilon = round(float(dice.standard_normal()), 3)
-
-    def roll_when_moved(_: object) -> None:
-        if not keep.value:
-            roll()
+    def moved() -> None:
+        nonlocal now
+        if not keep.value and not now.kept:  # not when it was just switched
+            now = now._replace(epsilon=roll())
+            figure.forget()
+        now = now.then(*figure.values(), target)
 
     def button(_: object) -> None:
-        roll()
-        if keep.value:
-            state.trail.clear()
+        nonlocal now
+        now = now._replace(epsilon=roll(), trail=[] if keep.value else now.trail).then(*figure.values(), target)
         figure.redraw()
 
-    # Before the picture is drawn, not after: the last observer must be the figure's.
-    for control in (*sliders, keep):
-        control.unobserve(figure.redraw, names="value")
-    sliders[1].observe(forget, names="value")
-    keep.observe(forget, names="value")
-    for control in sliders:
-        control.observe(roll_when_moved, names="value")
-    for control in (*sliders, keep):
-        control.observe(figure.redraw, names="value")
+    figure = KernelFigure([*sliders, keep], look, row(*sliders, keep, again), moved)
     again.on_click(button)
     figure.button = again
     return figure
@@ -131,10 +127,9 @@ def _figure(target: float) -> tuple[Sheet, dict]:
         return Sheet(figure, list(parts.values())), parts
 
 
-def _frame(
-    sheet: Sheet, parts: dict, mu: float, sigma: float, target: float, state: _State, rolls: NDArray, kept: bool
-) -> Frame:
-    z = mu + sigma * state.epsilon
+def _frame(sheet: Sheet, parts: dict, now: _Moment, target: float, rolls: NDArray) -> Frame:
+    mu, sigma, kept, epsilon, trail = now
+    z = mu + sigma * epsilon
     loss, gradient = (z - target) ** 2, 2 * (z - target)
     axis = np.linspace(*Z, 200)
     height = 9 * np.exp(-0.5 * ((axis - mu) / sigma) ** 2) / max(sigma, 0.5)
@@ -146,9 +141,9 @@ def _frame(
     parts["arrow"].set_visible(abs(gradient) > 0.5)  # shorter than its head
     places = np.linspace(-1.2, 7.2, 100)
     parts["average"].set_data(places, (places - target) ** 2 + sigma**2)
-    parts["roll"].set_data(places, (places + sigma * state.epsilon - target) ** 2)
+    parts["roll"].set_data(places, (places + sigma * epsilon - target) ** 2)
     parts["roll"].set_visible(kept)
-    parts["trail"].set_data(*np.array(state.trail).T)
+    parts["trail"].set_data(*np.array(trail).T)
     parts["here"].set_data([mu], [loss])
     exact = 2 * (mu - target)
     found = []
@@ -162,9 +157,9 @@ def _frame(
     path, score = found
     exact_path, exact_score = variances(mu, sigma, target)
     text = (
-        f"ε = {state.epsilon:.2f} ({'kept' if kept else 'rolled anew at each move'}), so z = {mu:.1f} + {sigma:.1f} · "
-        f"({state.epsilon:.2f}) = {z:.2f}. Loss {loss:.2f}; its gradient {gradient:.2f} reaches μ as it is, and σ "
-        f"times ε: {gradient * state.epsilon:.2f}.\n"
+        f"ε = {epsilon:.2f} ({'kept' if kept else 'rolled anew at each move'}), so z = {mu:.1f} + {sigma:.1f} · "
+        f"({epsilon:.2f}) = {z:.2f}. Loss {loss:.2f}; its gradient {gradient:.2f} reaches μ as it is, and σ "
+        f"times ε: {gradient * epsilon:.2f}.\n"
         f"Slope of the average loss in μ: exactly {exact:.2f}. One draw says, pathwise, {path.mean():.2f} on average "
         f"with standard deviation {path.std():.1f} (formula {math.sqrt(exact_path):.1f});\nby the score function "
         f"{score.mean():.2f} with {score.std():.1f} (formula {math.sqrt(exact_score):.1f}){edge}: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import ipywidgets
@@ -37,10 +38,7 @@ def two_gaussians(mu: float = 1.0, sigma: float = 0.6) -> KernelFigure:
     reverse.layout.width = "auto"
     sheet, parts = _figure()
 
-    def look() -> Frame:
-        return _frame(sheet, parts, *(control.value for control in sliders), reverse.value)
-
-    return KernelFigure([*sliders, reverse], look)
+    return KernelFigure([*sliders, reverse], partial(_frame, sheet, parts))
 
 
 def closed_forms(mu: float, sigma: float) -> tuple[float, float]:
