@@ -126,15 +126,15 @@ def _figure(models: Mapping[str, nn.Module], codes: Mapping[str, Tensor], pictur
 
     labels = pictures.test.y[:DOTS].numpy()
     with course_style():
-        figure = new_figure(1.45 + 4.08 * len(models), 3.1, "none")
-        yours = picture_axes(figure, 0.05, 0.95, pictures.shape, 1.28)
+        figure = new_figure(1.6 + 3.98 * len(models), 2.9, "none")
+        yours = picture_axes(figure, 0.05, 0.86, pictures.shape, 1.28)
         yours.set_title("yours")
         parts: dict = {"yours": yours}
         moving = []
         for i, (name, z) in enumerate(codes.items()):
-            left = 1.95 + 4.08 * i
-            plane = at(figure, left, 0.5, 2.1, 2.1)
-            back = picture_axes(figure, left + 2.22, 0.95, pictures.shape, 1.28)
+            left = 2.1 + 3.98 * i
+            plane = at(figure, left, 0.5, 2, 2)
+            back = picture_axes(figure, left + 2.12, 0.86, pictures.shape, 1.28)
             back.set_title("comes back")
             plane.set_title(name)
             for label, color in enumerate(plots.CLASSES[: len(pictures.label_names)]):
