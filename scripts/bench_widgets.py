@@ -5,10 +5,10 @@
 Prints, for each widget, the median and the 90th percentile in milliseconds: of keys that move a slider to its next
 place, which the widget has drawn ahead while the slider rested, and of clicks far from its handle, which it has not.
 The clock runs in the page: it starts when the page gets the key or the click, and stops when the new picture is decoded
-and in place. No picture comes twice, as a browser keeps what it has decoded; the widgets take turns of some presses, as
-a machine has good and bad moments. The first line is a slider that changes an image of 8 x 8 pixels: what JupyterLab
-itself takes. The goal is a median of 60 ms for keys on two idle cores; anything else that runs at the time is measured,
-too.
+and in place. A browser keeps what it has decoded, so no picture of a key comes twice, and few of a click do; the
+widgets take turns of some presses, as a machine has good and bad moments. The first line is a slider that changes an
+image of 8 x 8 pixels: what JupyterLab itself takes. The goal is a median of 60 ms for keys on two idle cores; anything
+else that runs at the time is measured, too.
 """
 
 from __future__ import annotations
@@ -109,17 +109,11 @@ def lab(folder: Path) -> Iterator[str]:
 
 def keys(output: Locator) -> Iterator[Callable[[], None]]:
     """Key presses that move each slider of an output step by step from one end to the other."""
-    keyboard = output.page.keyboard
     for slider in output.get_by_role("slider").all():
-
-        def press(key: str, slider: Locator = slider) -> None:
-            slider.focus()
-            keyboard.press(key)
-
         if slider.get_attribute("aria-valuenow") != slider.get_attribute("aria-valuemin"):
-            yield partial(press, "Home")
+            yield partial(slider.press, "Home")
         while slider.get_attribute("aria-valuenow") != slider.get_attribute("aria-valuemax"):
-            yield partial(press, "ArrowRight")
+            yield partial(slider.press, "ArrowRight")
 
 
 def clicks(output: Locator) -> Iterator[Callable[[], None]]:
@@ -186,7 +180,9 @@ def measure(presses: int) -> dict[str, list[list[float]]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--presses", type=int, default=30, help="key presses for each widget, in whole turns (30)")
+    parser.add_argument(
+        "--presses", type=int, default=30, help="keys, and clicks, for each widget, in whole turns (30)"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.presses < 5:
         parser.error(f"--presses is {chosen.presses}; a median needs 5 or more")

@@ -309,22 +309,6 @@ class KernelFigure:
         show(self.box, self.static(), f"[Figure: {self.frame.alt}]\n{self.frame.text}")
 
 
-def places(values: Sequence) -> tuple:
-    """Values of controls as they are compared: the page counts a slider's steps in another way than Python."""
-    return tuple(round(value, 9) if isinstance(value, float) else value for value in values)
-
-
-def next_to(control: ipywidgets.Widget) -> list:
-    """The values that a control may have after one step."""
-    if isinstance(control, ipywidgets.Checkbox):
-        return [not control.value]
-    if isinstance(control, ipywidgets.SelectionSlider):
-        values = [value for _, value in control.options]
-        return [values[i] for i in (control.index - 1, control.index + 1) if 0 <= i < len(values)]
-    steps = (round(control.value + step, 9) for step in (-control.step, control.step))
-    return [value for value in steps if control.min <= value <= control.max]
-
-
 # --- Controls --------------------------------------------------------------------------------------------------------
 
 
@@ -346,6 +330,22 @@ def slider(name: str, low: float, high: float, value: float, step: float = 0.1) 
 def row(*controls: ipywidgets.Widget) -> ipywidgets.Box:
     """Controls beside each other, and below each other where the page is narrow."""
     return ipywidgets.HBox(controls, layout={"flex_flow": "row wrap", "align_items": "center"})
+
+
+def places(values: Sequence) -> tuple:
+    """Values of controls as they are compared: the page counts a slider's steps in another way than Python."""
+    return tuple(round(value, 9) if isinstance(value, float) else value for value in values)
+
+
+def next_to(control: ipywidgets.Widget) -> list:
+    """The values that a control may have after one step."""
+    if isinstance(control, ipywidgets.Checkbox):
+        return [not control.value]
+    if isinstance(control, ipywidgets.SelectionSlider):
+        values = [value for _, value in control.options]
+        return [values[i] for i in (control.index - 1, control.index + 1) if 0 <= i < len(values)]
+    steps = (round(control.value + step, 9) for step in (-control.step, control.step))
+    return [value for value in steps if control.min <= value <= control.max]
 
 
 # --- A figure with few moving parts ----------------------------------------------------------------------------------
