@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ImportError:
         print(WITHOUT, file=sys.stderr)
         return 1
-    from grading.course import Course, CourseError, term
+    from scripts.grading.course import Course, CourseError, term
 
     warnings.filterwarnings("ignore", module="nbgrader")  # about its database; nothing to act on
     try:
@@ -52,8 +52,8 @@ def _shown(path: Path) -> Path:
 
 def _check(term: object) -> int:
     """Whether the solutions earn all points that no hand gives, and the untouched releases none."""
-    from grading.course import ASSIGNMENTS, Course
-    from grading.run import grade
+    from scripts.grading.course import ASSIGNMENTS, Course
+    from scripts.grading.run import grade
 
     with tempfile.TemporaryDirectory() as folder:
         course, handed_in = Course(Path(folder) / "course", term), Path(folder) / "in"

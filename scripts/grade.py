@@ -7,7 +7,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from assignments import BUILD, WITHOUT
+from scripts.assignments import BUILD, WITHOUT
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,8 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ImportError:
         print(WITHOUT, file=sys.stderr)
         return 1
-    from grading.course import ASSIGNMENTS, Course, CourseError, term
-    from grading.run import Limits, grade
+    from scripts.grading.course import ASSIGNMENTS, Course, CourseError, term
+    from scripts.grading.run import Limits, grade
 
     warnings.filterwarnings("ignore", module="nbgrader")  # about its database; nothing to act on
     if options.only and options.only not in ASSIGNMENTS:

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]  # this file is read as build/site/conf.py
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from publish import read_home  # noqa: E402
+from scripts.publish import read_home  # noqa: E402
 
 SETTINGS = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 PROJECT = tomllib.loads(SETTINGS)["project"]

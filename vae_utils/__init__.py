@@ -4,4 +4,4 @@ from .claims import ClaimFailed, claim
 from .runtime import setup
 
 __all__ = ["ClaimFailed", "__version__", "claim", "setup"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"

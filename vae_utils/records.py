@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .data.files import DataError
+from .files import DataError
 
 
 def folder() -> Path:

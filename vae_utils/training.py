@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .data.files import write_atomically
+from .files import write_atomically
 from .losses import bernoulli_nll, gaussian_kl, gaussian_nll, squared_error
 from .runtime import best_device
 

@@ -247,7 +247,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, {scripts!r})
-from grading.course import Course
+from scripts.grading.course import Course
 
 c = get_config()  # noqa: F821
 c.merge(Course.at(Path(__file__).parent).config())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import chromium
 import pytest
 from playwright.sync_api import Browser, Error, Page, Route, sync_playwright
 
-from lab_server import Lab, running_lab
+from tests.support import chromium
+from tests.support.lab_server import Lab, running_lab
 
 
 @pytest.fixture(scope="session")

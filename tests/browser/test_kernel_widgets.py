@@ -19,10 +19,10 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import Browser, Error, Locator, Page, expect
-from pngs import pixels
 
-import notebooks as runner
-from lab_server import Lab, run_all
+from scripts import notebooks as runner
+from tests.support.lab_server import Lab, run_all
+from tests.support.pngs import pixels
 from vae_utils import data, widgets
 from vae_utils.models import VAE
 from vae_utils.widgets import kernel

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
-from lab_server import Lab
+from tests.support.lab_server import Lab
 
 LOADING = 60_000  # milliseconds for JupyterLab to draw a notebook
 

@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from lab_server import Lab, run_all
+from tests.support.lab_server import Lab, run_all
 from vae_utils import data, evaluation
 from vae_utils.widgets import code_map, live, traversals, walk
 

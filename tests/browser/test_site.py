@@ -21,7 +21,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the built site."""
     for tool in ("sphinx", "myst_nb", "sphinx_book_theme"):
         pytest.importorskip(tool, reason="building the site needs the extra called site")
-    import build_site
+    from scripts import build_site
 
     target = tmp_path_factory.mktemp("site") / "html"
     assert build_site.main(["--target", str(target)]) == 0

@@ -19,10 +19,10 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
-from pngs import pixels
 
-import hygiene
-import notebooks as runner
+from scripts import notebooks as runner
+from tests.support import hygiene
+from tests.support.pngs import pixels
 from vae_utils import data, widgets
 from vae_utils.data import drawing
 from vae_utils.losses import gaussian_kl

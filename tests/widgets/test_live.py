@@ -15,13 +15,11 @@ import pytest
 import torch
 from torch import nn
 
+from tests.support.hygiene import problems_of_output
 from vae_utils import data, evaluation
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.training import fit
 from vae_utils.widgets import code_map, live, traversals, walk
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from hygiene import problems_of_output
 
 NEAR = 3 / 255
 

@@ -12,7 +12,6 @@ from html import escape
 from inspect import signature
 from typing import Any
 
-import chromium
 import numpy as np
 import playwright.sync_api as playwright
 import pytest
@@ -20,6 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tests.support import chromium
 from vae_utils.losses import gaussian_kl, gaussian_nll
 from vae_utils.models import VAE
 from vae_utils.training import start_at_mean, vae_loss

@@ -1,9 +1,18 @@
-"""The notebooks' exercises: `exercises.NAME.check(NAME)`, `.hint()` and `.solution()`. Each has a module of its own."""
+"""The notebooks' exercises: `exercises.NAME.check(NAME)`, `.hint()` and `.solution()`.
 
-import sys
+Each exercise is the `EXERCISE` of a module in `tasks`, imported when it is first used: importing this package imports
+neither torch nor ipywidgets. `questions` are the notebooks' prediction questions; the other modules are the engine.
+"""
+
+from __future__ import annotations
+
 from importlib import import_module
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
+
+from . import questions
+
+if TYPE_CHECKING:
+    from .exercise import Exercise
 
 NAMES = (
     "reconstruction_error",
@@ -22,23 +31,12 @@ NAMES = (
 __all__ = [*NAMES, "questions"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "questions":
-        return import_module(".questions", __name__)
+def __getattr__(name: str) -> Exercise:
     if name not in NAMES:
         raise AttributeError(f"vae_utils.exercises has no {name!r}; it has {', '.join(__all__)}.")
-    return import_module(f".{name}", __name__).EXERCISE
+    exercise: Exercise = import_module(f".tasks.{name}", __name__).EXERCISE
+    return exercise
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _Package(ModuleType):
-    """Where Python binds a submodule to its name here, it binds the exercise in it instead, however it was imported."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, getattr(value, "EXERCISE", value) if name in NAMES else value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from grading.course import Term
-from grading.question import Mistake, Part, Question
+from scripts.grading.course import Term
+from scripts.grading.question import Mistake, Part, Question
 
 
 def pca_reconstruct(x: Tensor, x_train: Tensor, k: int) -> Tensor:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Laplace, Normal, kl_divergence
 
-from grading.course import Term
-from grading.question import Mistake, Part, Question
+from scripts.grading.course import Term
+from scripts.grading.question import Mistake, Part, Question
 
 
 def kl_between(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:

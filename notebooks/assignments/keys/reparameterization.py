@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from grading.course import Term
-from grading.question import Mistake, Part, Question
+from scripts.grading.course import Term
+from scripts.grading.question import Mistake, Part, Question
 
 
 def laplace_draw(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from grading.course import Term
-from grading.question import Mistake, Part, Question
+from scripts.grading.course import Term
+from scripts.grading.question import Mistake, Part, Question
 
 
 def sample_aggregate(mu: Tensor, logvar: Tensor, index: Tensor, epsilon: Tensor) -> Tensor:

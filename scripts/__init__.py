@@ -1,0 +1,1 @@
+"""Programs behind `make`: run one as `python -m scripts.NAME`."""

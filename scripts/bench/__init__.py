@@ -1,0 +1,1 @@
+"""Benchmarks of training and of what moves in a browser; they print figures and assert nothing."""

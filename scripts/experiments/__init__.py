@@ -1,0 +1,1 @@
+"""The experiments behind data/records; `python -m scripts.reproduce` runs them."""

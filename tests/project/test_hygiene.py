@@ -1,0 +1,160 @@
+"""The committed notebooks are as tests/hygiene.py asks, and each of its checks can tell."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import hygiene
+
+Json = dict[str, Any]
+
+
+def test_notebook_is_tidy(notebook: Path) -> None:
+    assert hygiene.problems(notebook) == []
+
+
+def test_notebooks_are_numbered_without_a_gap(notebooks: list[Path]) -> None:
+    assert notebooks, "there are no notebooks"
+    for number, path in enumerate(notebooks):
+        assert re.fullmatch(rf"{number:02d}_[a-z0-9_]+", path.stem)
+
+
+def markdown(identifier: str, source: str) -> Json:
+    return {"cell_type": "markdown", "id": identifier, "metadata": {}, "source": source}
+
+
+def code(identifier: str, source: str, count: int, *outputs: Json, tags: tuple[str, ...] = ()) -> Json:
+    return {
+        "cell_type": "code",
+        "id": identifier,
+        "metadata": {"tags": list(tags)} if tags else {},
+        "source": source,
+        "execution_count": count,
+        "outputs": list(outputs),
+    }
+
+
+def printed(text: str, name: str = "stdout") -> Json:
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+def shown(data: Json, metadata: Json | None = None) -> Json:
+    return {"output_type": "display_data", "data": data, "metadata": metadata or {}}
+
+
+GOOD: Json = {
+    "nbformat": 4,
+    "nbformat_minor": 5,
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    "cells": [
+        markdown("title", "# Title\n\n![a cat](cat.png), [this](01_good.ipynb#part), [that](https://example.org/x)"),
+        code("setup", "SEED = 0", 1, tags=("parameters",)),
+        markdown("part", "## Part\n\n```python\n#### no heading\n```\n\n### Smaller"),
+        code("sum", "# NBVAL_CHECK_OUTPUT\n1 + 1", 2, shown({"text/plain": "2"})),
+        code("figure", "draw()", 3, shown({"image/png": "iVBO"}, {"image/png": {"alt": "a line"}})),
+        code("page", "draw()", 4, shown({"text/html": '<img alt="a" src="data:image/png;base64,/tmp/abc">'})),
+        code("line", "print(LINE)", 5, printed("a/home/b, https://example.org/tmp/x")),
+    ],
+}
+
+
+def write(folder: Path, notebook: Json) -> Path:
+    (folder / "cat.png").touch()
+    path = folder / "01_good.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    return path
+
+
+def test_a_good_notebook_passes(tmp_path: Path) -> None:
+    assert hygiene.problems(write(tmp_path, GOOD)) == []
+
+
+def cell(notebook: Json, identifier: str) -> Json:
+    return next(cell for cell in notebook["cells"] if cell["id"] == identifier)
+
+
+def says(identifier: str, *outputs: Json) -> Callable[[Json], None]:
+    """A change that gives a cell other outputs."""
+    return lambda notebook: cell(notebook, identifier).update(outputs=list(outputs))
+
+
+def reads(identifier: str, source: str) -> Callable[[Json], None]:
+    """A change that gives a cell another source."""
+    return lambda notebook: cell(notebook, identifier).update(source=source)
+
+
+def tagged(identifier: str, *tags: str) -> Callable[[Json], None]:
+    """A change that gives a cell other tags."""
+    return lambda notebook: cell(notebook, identifier)["metadata"].update(tags=list(tags))
+
+
+def more_cells(count: int, lines: int = 1) -> Callable[[Json], None]:
+    """A change that adds code cells of so many lines, executed in order."""
+
+    def change(notebook: Json) -> None:
+        for extra in range(count):
+            notebook["cells"].append(code(f"extra{extra}", "x = 1\n" * lines, 6 + extra))
+
+    return change
+
+
+BAD: dict[str, tuple[Callable[[Json], None], str]] = {
+    "too large": (says("line", printed("x" * 1_600_000)), "1.6 MB"),
+    "invalid": (lambda n: cell(n, "sum").pop("outputs"), "not a valid notebook"),
+    "no id": (lambda n: cell(n, "sum").pop("id"), "1 cells without an id"),
+    "one id twice": (lambda n: cell(n, "sum").update(id="setup"), "'setup' is used twice"),
+    "widget state": (lambda n: n["metadata"].update(widgets={}), "widget state"),
+    "another kernel": (lambda n: n["metadata"]["kernelspec"].update(name="mine"), "not named python3"),
+    "time stamp": (lambda n: cell(n, "sum")["metadata"].update(execution={}), "time stamp"),
+    "hidden source": (lambda n: cell(n, "sum")["metadata"].update(jupyter={"source_hidden": True}), "hidden"),
+    "collapsed": (lambda n: cell(n, "sum")["metadata"].update(collapsed=True), "collapsed"),
+    "too many cells": (more_cells(44), "51 cells"),
+    "a long cell": (more_cells(1, lines=26), "code cell [6] has 26 lines"),
+    "many longish cells": (more_cells(2, lines=16), "more than a tenth of the code cells"),
+    "not executed": (lambda n: cell(n, "figure").update(execution_count=None), "execution counts"),
+    "out of order": (lambda n: cell(n, "figure").update(execution_count=7), "execution counts"),
+    "checked, never run": (lambda n: cell(n, "sum").update(execution_count=None), "marked NBVAL_CHECK"),
+    "checked, no output": (says("sum"), "marked NBVAL_CHECK"),
+    "checked by tag": (tagged("setup", "parameters", "nbval-check-output"), "marked NBVAL_CHECK"),
+    "no title": (reads("title", "Title"), "does not open with a title"),
+    "two titles": (reads("part", "# Another"), "more than one title"),
+    "skipped level": (reads("part", "### Part"), "skips a level"),
+    "no parameters": (tagged("setup"), "0 code cells are tagged parameters"),
+    "silent picture": (reads("part", "![](cat.png)"), "cell 2: a picture without alternative text"),
+    "silent tag": (reads("part", '<img src="cat.png">'), "cell 2: a picture without alternative text"),
+    "dead link": (reads("part", "[next](02_next.ipynb)"), "a link to 02_next.ipynb"),
+    "an error": (
+        says("line", {"output_type": "error", "ename": "E", "evalue": "no", "traceback": []}),
+        "an error",
+    ),
+    "stderr": (says("line", printed("progress", "stderr")), "text on stderr"),
+    "a warning": (says("line", printed("x.py:1: UserWarning: beware")), "a warning: UserWarning"),
+    "a warning in HTML": (says("line", shown({"text/html": "<p>FutureWarning"})), "a warning: FutureWarning"),
+    "home folder": (says("line", printed("saved to /home/ann/x")), "a path of one machine: /home/ann"),
+    "temporary folder": (says("line", shown({"text/plain": "'/tmp/x.png'"})), "of one machine: /tmp/x.png"),
+    "Windows folder": (says("line", printed(r"C:\Users\ann\x")), "a path of one machine: C:\\Users\\ann"),
+    "this folder": (says("line", printed(str(Path(hygiene.__file__).parent))), "a path of one machine"),
+    "memory address": (says("line", shown({"text/plain": "<Axes at 0x7f3a12345678>"})), "a memory address"),
+    "silent figure": (says("figure", shown({"image/png": "iVBO"})), "a figure without alternative"),
+    "blank text": (
+        says("figure", shown({"image/png": "iVBO"}, {"image/png": {"alt": " "}})),
+        "a figure without alternative",
+    ),
+    "silent drawing": (says("figure", shown({"image/svg+xml": "<svg/>"})), "a figure without alternative"),
+    "silent HTML": (says("page", shown({"text/html": "<img src='x'>"})), "an <img> without alternative text"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_each_check_can_fail(name: str, tmp_path: Path) -> None:
+    change, expected = BAD[name]
+    notebook = copy.deepcopy(GOOD)
+    change(notebook)
+    assert any(expected in problem for problem in hygiene.problems(write(tmp_path, notebook)))

@@ -1,0 +1,309 @@
+"""Notebook 02: new pictures from the prior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..attempt import Attempt, Stopped, seed
+from ..compare import close, difference, kind, numbers
+from ..exercise import Exercise, Mistake
+from ..randomness import LIMIT, not_standard_normal, same_in_columns, same_in_rows, ties
+from ..verdict import Result
+
+N, LATENT = 1500, 4
+SHAPE = (1, 2, 3)
+Decode = Callable[[Tensor], Tensor]
+
+
+def generate(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    z = torch.randn(n, latent_dim)  # codes from the prior N(0, I)
+    return decode(z)
+
+
+def _uniform_codes(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    return decode(torch.rand(n, latent_dim))
+
+
+def _uniform_box(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    return decode(2 * torch.rand(n, latent_dim) - 1)
+
+
+def _no_noise(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    return decode(torch.zeros(n, latent_dim))
+
+
+def _one_code_for_all(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    return decode(torch.randn(1, latent_dim).repeat(n, 1))
+
+
+def _one_number_per_code(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    return decode(torch.randn(n, 1).repeat(1, latent_dim))
+
+
+def _fixed_seed(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    return decode(torch.randn(n, latent_dim, generator=torch.Generator().manual_seed(0)))
+
+
+def _only_positive(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    return decode(torch.randn(n, latent_dim).abs())
+
+
+def _too_narrow(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    return decode(0.5 * torch.randn(n, latent_dim))
+
+
+def _not_decoded(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    return torch.randn(n, latent_dim)
+
+
+def _sigmoid_twice(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    return decode(torch.randn(n, latent_dim)).sigmoid()
+
+
+def _noise_on_pictures(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    pictures = decode(torch.randn(n, latent_dim))
+    return pictures + torch.randn_like(pictures)
+
+
+def _only_one(decode: Decode, n: int, latent_dim: int) -> Tensor:
+    return decode(torch.randn(1, latent_dim))
+
+
+MISTAKES = (
+    Mistake(
+        "uniform-codes",
+        _uniform_codes,
+        "Your codes are uniform, between 0 and 1: `torch.rand`, one letter short of `torch.randn`. All their numbers "
+        "are positive, so you visit one corner of the prior's place. The pictures look fine, and like each other: "
+        "most kinds of animals can never come up.",
+    ),
+    Mistake(
+        "uniform-box",
+        _uniform_box,
+        "Your codes are uniform, between −1 and 1. The clouds were asked to fill N(0, I), and that reaches farther: "
+        "one number in three is outside of your box. The pictures look clean and typical, and the rarer ones never "
+        "come up. `torch.randn` draws from the prior.",
+    ),
+    Mistake(
+        "no-noise",
+        _no_noise,
+        "All your codes are 0, the middle of the prior, so all your pictures are one and the same. Nothing was drawn. "
+        "(The code 0 is not even a typical one: with many numbers, draws from N(0, I) stay well away from 0.)",
+    ),
+    Mistake(
+        "one-code-for-all",
+        _one_code_for_all,
+        "You draw one code and use it n times: n copies of one picture, another one in each call. Each picture needs "
+        "its own draw: the shape is (n, latent_dim).",
+    ),
+    Mistake(
+        "one-number-per-code",
+        _one_number_per_code,
+        "All numbers of a code are the same single draw. Your codes lie on the diagonal of code space, one line out "
+        "of all of it, so the pictures are stations of one walk. Every number of every code needs its own draw.",
+    ),
+    Mistake(
+        "fixed-seed",
+        _fixed_seed,
+        "Every call gives the same pictures: there is a fixed seed inside the function. Whoever asks twice for 100 "
+        "pictures has 100, not 200. Seed once, at the start of the notebook.",
+    ),
+    Mistake(
+        "only-positive",
+        _only_positive,
+        "All numbers of your codes are positive. The prior is symmetric about 0: with 8 numbers you use one corner "
+        "out of 256. Leave the sign as it was drawn.",
+    ),
+    Mistake(
+        "too-narrow",
+        _too_narrow,
+        "Your codes have standard deviation 0.5; the prior has 1. It is a well-known trick: the samples look cleaner, "
+        "since they stay where the decoder knows its way. But it is not the prior, and the variety is gone. In a "
+        "figure that compares models it would be cheating.",
+    ),
+    Mistake(
+        "not-decoded",
+        _not_decoded,
+        "You return codes, not pictures: the decoder was left out. z is drawn from the prior, `decode(z)` is the "
+        "picture.",
+    ),
+    Mistake(
+        "sigmoid-twice",
+        _sigmoid_twice,
+        "You apply a sigmoid to what `decode` returns. Its pictures are in [0, 1] already; a second sigmoid squeezes "
+        "them into 0.5 to 0.73, and everything is a grey fog. Hand on what `decode` gives.",
+    ),
+    Mistake(
+        "noise-on-pictures",
+        _noise_on_pictures,
+        "You add noise to the pictures after decoding. The variety is in the codes; noise on single pixels makes "
+        "snow, not animals. Return what `decode` gives, the mean of p(x|z).",
+    ),
+    Mistake(
+        "only-one",
+        _only_one,
+        "One picture comes back, whatever n is. Draw n codes: the shape is (n, latent_dim).",
+    ),
+)
+
+
+class _Decoder:
+    """A fixed decoder that remembers the codes it was given. Like those of the course, it takes (batch, latent_dim)."""
+
+    def __init__(self, latent_dim: int):
+        dice = torch.Generator().manual_seed(latent_dim)
+        self.weight = torch.randn(latent_dim, 6, generator=dice)
+        self.latent_dim, self.codes = latent_dim, []
+
+    def __call__(self, z: Tensor) -> Tensor:
+        if not isinstance(z, Tensor):
+            raise TypeError(f"decode takes a tensor of codes, not {kind(z)}")
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise ValueError(f"decode takes codes of shape (batch, {self.latent_dim}), not {tuple(z.shape)}")
+        self.codes.append(z.detach().clone())
+        return self.draw(z)
+
+    def draw(self, z: Tensor) -> Tensor:
+        return (z @ self.weight.to(z.dtype)).sigmoid().unflatten(1, SHAPE)
+
+
+class _Seen:
+    """What one call did: the codes that were decoded, the pictures returned, and how these hang together."""
+
+    def __init__(self, function: Callable[..., Any], n: int = N, latent_dim: int = LATENT):
+        decode = _Decoder(latent_dim)
+        self.pictures = function(decode, n, latent_dim)
+        self.codes = torch.cat([z.double() for z in decode.codes]) if decode.codes else torch.empty(0, latent_dim)
+        drawn = decode.draw(self.codes)
+        if not isinstance(self.pictures, Tensor):
+            self.how = "no tensor"
+        elif self.pictures.shape == drawn.shape and close(self.pictures, drawn.float()):
+            self.how = "decoded"
+        elif self.pictures.shape == drawn.shape and close(self.pictures, drawn.float().sigmoid()):
+            self.how = "a sigmoid too many"
+        elif self.pictures.shape == drawn.shape:
+            self.how = "not what decode returned"
+        elif not len(self.codes):
+            self.how = f"decode not called, {tuple(self.pictures.shape[1:])}"
+        else:
+            self.how = f"{len(self.codes)} decoded, {tuple(self.pictures.shape)} returned"
+
+
+def _fingerprint(first: _Seen, second: _Seen) -> dict[str, Any]:
+    z = first.codes if len(first.codes) else torch.zeros(1, 1).double()
+    constant = same_in_rows(z) or len(z) == 1
+    repeats = torch.equal(first.codes, second.codes)
+    return {
+        "how": first.how,
+        "codes and pictures": (
+            len(first.codes),
+            first.pictures.shape[:1] if isinstance(first.pictures, Tensor) else None,
+        ),
+        "repeats": repeats,
+        "tails": bool(((z - z.mean(0)).abs() > 2 * z.std(0)).any()) if len(z) > 1 else False,
+        "same in rows": constant,
+        "same in columns": not constant and same_in_columns(z),
+        "mean": z.mean(0) if repeats or not constant else torch.zeros(z.shape[1]).double(),
+        "deviation": z.std(0) if len(z) > 1 else torch.zeros(z.shape[1]).double(),
+    }
+
+
+def _alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    if any(a[name] != b[name] for name in a if name not in ("mean", "deviation")):
+        return False
+    if a["mean"].shape != b["mean"].shape:
+        return False
+    error = 1.5 * LIMIT * (b["deviation"] + 1e-6)
+    near = (a["mean"] - b["mean"]).abs() < error * N**-0.5 + 1e-5
+    return bool((near & ((a["deviation"] - b["deviation"]).abs() < error * (2 * N) ** -0.5)).all())
+
+
+def _judge(attempt: Attempt, exercise: Exercise) -> Result:
+    first, second = _Seen(attempt), _Seen(attempt)
+    seen = _fingerprint(first, second)
+    right = {
+        "how": "decoded",
+        "codes and pictures": (N, (N,)),
+        "repeats": False,
+        "tails": True,
+        "same in rows": False,
+        "same in columns": False,
+        "mean": torch.zeros(LATENT).double(),
+        "deviation": torch.ones(LATENT).double(),
+    }
+    if not _alike(seen, right):
+        for mistake in exercise.mistakes:
+            seed(1)
+            if _alike(seen, _fingerprint(_Seen(mistake.function), _Seen(mistake.function))):
+                return Result(False, mistake.slug, mistake.why + _codes(first, second))
+        return _explained(first, second, seen)
+    both = torch.cat([first.codes, second.codes])
+    if wrong := not_standard_normal(both):
+        raise Stopped(f"The codes that you decode are not standard normal: {wrong}.{_codes(first, second)}")
+    if wrong := ties(first.codes, second.codes):
+        raise Stopped(f"{wrong} Every number of every code needs a draw of its own.{_codes(first, second)}")
+    for n, latent_dim in ((1, 3), (5, 1)):
+        small = _Seen(attempt, n, latent_dim)
+        if small.how != "decoded" or len(small.codes) != n:
+            return _explained(small, small, {}, n, latent_dim)
+    return Result(True, None, exercise.right)
+
+
+def _codes(first: _Seen, second: _Seen) -> str:
+    """The first codes of two calls, for the eye."""
+    if not len(first.codes):
+        return ""
+    two = [numbers(seen.codes[:2].float().round(decimals=2)) for seen in (first, second)]
+    return (
+        f"\n\nThe first two codes that `decode` got, of {N:,}:\n\n    first call: {two[0]}\n     next call: {two[1]}"
+        f"\n    mean {first.codes.mean().item():.2f} (expected 0), "
+        f"standard deviation {first.codes.std().item() if len(first.codes) > 1 else 0:.2f} (expected 1)"
+    )
+
+
+def _explained(first: _Seen, second: _Seen, seen: dict[str, Any], n: int = N, latent_dim: int = LATENT) -> Result:
+    """What is wrong where no known mistake does the same; most of it by raising Stopped."""
+    call = f"`generate(decode, {n}, {latent_dim})`"
+    expected = torch.empty(n, *SHAPE)
+    if first.how == "no tensor":
+        raise Stopped(f"{call}: {difference(first.pictures, expected)}")
+    if not len(first.codes):
+        raise Stopped(f"{call} never calls `decode`. Draw codes and give them to it: it makes the pictures.")
+    if first.pictures.shape != expected.shape:
+        raise Stopped(f"{call}: {difference(first.pictures, expected)} `decode` was given {len(first.codes)} codes.")
+    if len(first.codes) == 1 and same_in_rows(first.pictures.detach().flatten(1)):
+        return Result(False, "one-code-for-all", EXERCISE.mistake("one-code-for-all").why)
+    if first.how != "decoded":
+        raise Stopped(
+            f"{call}: the pictures you return are not those that `decode` gave, one for each code, in order. "
+            "Its pictures are in [0, 1] and finished: hand them on as they are."
+        )
+    if seen["repeats"]:
+        raise Stopped(f"Two calls decode the same codes: nothing random happens in between.{_codes(first, second)}")
+    if seen["same in rows"] or seen["same in columns"]:
+        raise Stopped(f"Every number of every code needs a draw of its own.{_codes(first, second)}")
+    raise Stopped(f"The codes do not come from the prior N(0, I).{_codes(first, second)}")
+
+
+EXERCISE = Exercise(
+    name="generate",
+    task="""**Your turn.** Write `generate(decode, n, latent_dim)`: n new pictures from the prior. `decode` is a
+function that takes codes of shape (batch, latent_dim) and returns pictures with values in [0, 1]. Every call should
+give new pictures.""",
+    stub="generate(decode, n, latent_dim)",
+    hints=(
+        "Read the generative story from left to right: where does z come from, and what makes a picture of it?",
+        "The prior is N(0, I): every number of a code is standard normal, independent of the others. You need a table "
+        "of them, one row for each picture.",
+        "`torch.randn(n, latent_dim)` draws the codes; `decode` takes them all at once.",
+    ),
+    solution=generate,
+    mistakes=MISTAKES,
+    right="Each picture has a code of its own from N(0, I), with every number drawn independently, and every call "
+    "gives new ones. That is all there is to sampling from a VAE: no encoder, no data.",
+    judge=_judge,
+)

@@ -1,0 +1,550 @@
+"""Notebook 03: the reparameterization trick."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from ..attempt import Attempt, Stopped, seed
+from ..compare import apart, difference, kind, numbers
+from ..exercise import Exercise, Mistake
+from ..randomness import LIMIT, not_standard_normal, same_in_columns, same_in_rows, ties
+from ..verdict import Result
+
+ROWS = 1500
+MEANS = (0.0, 2.0, -1.0, 3.0)
+LOGVARS = (-2.0, 2.0, 1.0, 0.0)  # with mu = 2, sigma = e: the column that messages show
+SHOWN = 1
+# Rows of two kinds, in turns: what is mixed up between rows or numbers, or bounded, shows on them.
+MIXED_MEANS = ((1.0, -2.0, 0.0, 4.0), (-3.0, 0.5, 2.0, -1.0))
+MIXED_LOGVARS = ((-8.0, 3.0, 2.0, 6.0), (2.0, -5.0, 4.0, 4.0))
+
+
+def reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
+    sigma = torch.exp(logvar / 2)
+    epsilon = torch.randn_like(mu)
+    return mu + sigma * epsilon
+
+
+def _no_noise(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu.clone()
+
+
+def _detached(mu: Tensor, logvar: Tensor) -> Tensor:
+    return Normal(mu, (0.5 * logvar).exp()).sample()
+
+
+def _silent_zeros(mu: Tensor, logvar: Tensor) -> Tensor:
+    return torch.normal(mu, (0.5 * logvar).exp())
+
+
+def _sigma_detached(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + (0.5 * logvar).exp().detach() * torch.randn_like(mu)
+
+
+def _mu_detached(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu.detach() + (0.5 * logvar).exp() * torch.randn_like(mu)
+
+
+def _std_is_exp_logvar(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + logvar.exp() * torch.randn_like(mu)
+
+
+def _std_is_logvar(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + logvar * torch.randn_like(mu)
+
+
+def _std_is_half_logvar(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + 0.5 * logvar * torch.randn_like(mu)
+
+
+def _std_is_root_of_logvar(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + logvar.sqrt() * torch.randn_like(mu)
+
+
+def _std_is_one_over_sigma(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + (-0.5 * logvar).exp() * torch.randn_like(mu)
+
+
+def _half_outside_exp(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + 0.5 * logvar.exp() * torch.randn_like(mu)
+
+
+def _sigma_forgotten(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + torch.randn_like(mu)
+
+
+def _mu_forgotten(mu: Tensor, logvar: Tensor) -> Tensor:
+    return (0.5 * logvar).exp() * torch.randn_like(mu)
+
+
+def _noise_added_before_scaling(mu: Tensor, logvar: Tensor) -> Tensor:
+    return (torch.randn_like(mu) + mu) * (0.5 * logvar).exp()
+
+
+def _noise_times_mu(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu * torch.randn_like(mu) + (0.5 * logvar).exp()
+
+
+def _uniform_noise(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + (0.5 * logvar).exp() * torch.rand_like(mu)
+
+
+def _one_noise_per_row(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + (0.5 * logvar).exp() * torch.randn(len(mu), 1, dtype=mu.dtype, device=mu.device)
+
+
+def _one_noise_per_batch(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + (0.5 * logvar).exp() * torch.randn(mu.shape[1], dtype=mu.dtype, device=mu.device)
+
+
+def _one_noise_for_all(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + (0.5 * logvar).exp() * torch.randn(1, dtype=mu.dtype, device=mu.device)
+
+
+def _fixed_seed(mu: Tensor, logvar: Tensor) -> Tensor:
+    dice = torch.Generator().manual_seed(0)
+    epsilon = torch.randn(mu.shape, generator=dice, dtype=mu.dtype).to(mu.device)
+    return mu + (0.5 * logvar).exp() * epsilon
+
+
+MISTAKES = (
+    Mistake(
+        "no-noise",
+        _no_noise,
+        "You return `mu` itself: no dice were rolled. A VAE without noise is an autoencoder again. Its "
+        "reconstructions may even look better, but no picture has a cloud any more, nothing asks neighbors in code "
+        "space to agree, and what the decoder draws from N(0, I) suffers. Roll an epsilon for every number.",
+    ),
+    Mistake(
+        "detached",
+        _detached,
+        "The draws are right, but no gradient passes through them: z has no past. `Normal(...).sample()` does that, "
+        "and any `detach` or `no_grad` on the way. In training nothing complains. The encoder hears only of the KL, "
+        "every cloud becomes the prior, and every reconstruction the average picture. Roll epsilon on its own and "
+        "compute z from `mu`, `logvar` and epsilon.",
+    ),
+    Mistake(
+        "silent-zeros",
+        _silent_zeros,
+        "The draws are right, and z even has a `grad_fn`, but the gradient that comes back is exactly 0. "
+        "`torch.normal(mu, sigma)` does that, without a word. In training the KL falls to 0, and every reconstruction "
+        "is the average picture. Roll standard dice (`torch.randn_like`), then scale and shift them yourself.",
+    ),
+    Mistake(
+        "sigma-detached",
+        _sigma_detached,
+        "The draws are right and `mu` gets its gradient, but `logvar` gets none. The clouds can then move, but the "
+        "reconstruction has no say in their width: the KL alone sets it, to 1, however much that blurs the picture. "
+        "Compute sigma from `logvar` without `detach`, `.data` or `no_grad`.",
+    ),
+    Mistake(
+        "mu-detached",
+        _mu_detached,
+        "The draws are right and `logvar` gets its gradient, but `mu` gets none from the draw. The KL alone moves "
+        "`mu`, to 0, for every picture: then a code says next to nothing about its picture. Use `mu` as it comes in.",
+    ),
+    Mistake(
+        "std-is-exp-logvar",
+        _std_is_exp_logvar,
+        "Your standard deviation is exp(logvar), and that is the variance, sigma²: too wide a cloud where sigma is "
+        "above 1, as in the example below, and too tight a one where it is below 1. In training most clouds are tight, "
+        "and are then drawn tighter than the KL charges for. No curve will tell you: the loss may even *beat* the "
+        "right one, and is not a bound any more. sigma is the root: exp(logvar / 2).",
+    ),
+    Mistake(
+        "std-is-logvar",
+        _std_is_logvar,
+        "You use `logvar` itself as the standard deviation. It is a logarithm: where the variance is 1 it is 0, so a "
+        "cloud as wide as the prior gets no noise at all, and a narrow one (a very negative `logvar`) gets a lot. "
+        "Undo the logarithm first: sigma = exp(logvar / 2).",
+    ),
+    Mistake(
+        "std-is-half-logvar",
+        _std_is_half_logvar,
+        "You halve `logvar` and use that as the standard deviation. log sigma² / 2 is log sigma, still a logarithm: "
+        "it can be 0 or negative. The exponential is missing: sigma = exp(logvar / 2).",
+    ),
+    Mistake(
+        "std-is-root-of-logvar",
+        _std_is_root_of_logvar,
+        "You take the square root of `logvar`. That would be right for the variance, but `logvar` is its *logarithm*, "
+        "and that is negative for every cloud narrower than the prior: the root is then NaN, and one NaN in a batch "
+        "turns all weights into NaN at the next step. Undo the logarithm: sigma = exp(logvar / 2).",
+    ),
+    Mistake(
+        "std-is-one-over-sigma",
+        _std_is_one_over_sigma,
+        "Your standard deviation is 1 / sigma: a minus sign too many in the exponent. Wide clouds become narrow, "
+        "narrow ones wide, and the KL, which reads `logvar` the right way, pushes against the reconstruction. sigma = "
+        "exp(logvar / 2).",
+    ),
+    Mistake(
+        "half-outside-exp",
+        _half_outside_exp,
+        "Your standard deviation is exp(logvar) / 2: the half stands outside the exponential. The root of sigma² is "
+        "exp(logvar / 2), with the half inside. The two are equal only at one width (logvar = 1.39).",
+    ),
+    Mistake(
+        "sigma-forgotten",
+        _sigma_forgotten,
+        "Your draws have standard deviation 1 whatever `logvar` says: epsilon was added without sigma. The encoder "
+        "cannot say 'here I am sure', every cloud is as wide as the prior, and fine detail is lost. Multiply epsilon "
+        "by sigma = exp(logvar / 2).",
+    ),
+    Mistake(
+        "mu-forgotten",
+        _mu_forgotten,
+        "The width is right, but all clouds sit at 0: `mu` is not added. The code then says nothing about where the "
+        "picture lies; all it can carry is a width. z = mu + sigma * epsilon.",
+    ),
+    Mistake(
+        "noise-added-before-scaling",
+        _noise_added_before_scaling,
+        "You add `mu` to the dice first and multiply the sum by sigma. The width comes out right, so the draws look "
+        "fine, and so does every curve. But the center is sigma times `mu`, and the KL believes that it is `mu`. "
+        "Scale first, then shift: mu + sigma * epsilon.",
+    ),
+    Mistake(
+        "noise-times-mu",
+        _noise_times_mu,
+        "`mu` and sigma have changed places: you scale the dice with `mu` and shift them by sigma. A cloud at 0 then "
+        "has no width at all. z = mu + sigma * epsilon.",
+    ),
+    Mistake(
+        "uniform-noise",
+        _uniform_noise,
+        "Your dice are uniform, between 0 and 1 (`torch.rand`, one letter short of `torch.randn`). All of them push "
+        "to the same side, so the center is off by sigma / 2, and the cloud is a box of less than a third of the "
+        "width. The KL is computed for a Gaussian that you do not draw from.",
+    ),
+    Mistake(
+        "one-noise-per-row",
+        _one_noise_per_row,
+        "All numbers of one code share a single roll of the dice. The cloud of a picture is then a line through `mu` "
+        "instead of a ball: the decoder never sees most of the places that the prior will draw from. Roll one epsilon "
+        "for every number: `torch.randn_like(mu)`.",
+    ),
+    Mistake(
+        "one-noise-per-batch",
+        _one_noise_per_batch,
+        "All pictures of a batch share one roll of the dice: every row is shifted in the same direction. Each call "
+        "looks random, and no curve shows it. But the noise no longer averages out over the batch: the gradient from "
+        "64 pictures is about as shaky as that from one. The dice need the shape of the batch: "
+        "`torch.randn_like(mu)`.",
+    ),
+    Mistake(
+        "one-noise-for-all",
+        _one_noise_for_all,
+        "One single number is rolled, for all pictures and all numbers of their codes. Everything is shifted together "
+        "along one line. Roll one epsilon for every number of every code: `torch.randn_like(mu)`.",
+    ),
+    Mistake(
+        "fixed-seed",
+        _fixed_seed,
+        "Two calls use the same noise: a fixed seed is set inside the function, or numbers are kept from an earlier "
+        "call (or were never rolled). A single call may look perfect, and no curve shows it. But noise that never "
+        "changes is no noise: the network can learn it by heart, and a picture that is always shifted the same way "
+        "is a point again, not a cloud. Seed once, at the start of the notebook, and roll anew in each call.",
+    ),
+)
+
+
+def _parameters(rows: int = ROWS, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    mu, logvar = (torch.tensor(values, dtype=dtype).repeat(rows, 1) for values in (MEANS, LOGVARS))
+    return mu, logvar
+
+
+def _mixed_parameters() -> tuple[Tensor, Tensor]:
+    mu, logvar = (torch.tensor(values).repeat(ROWS // 2, 1) for values in (MIXED_MEANS, MIXED_LOGVARS))
+    return mu, logvar
+
+
+def _values(function: Callable[[Tensor, Tensor], Any], rows: int = ROWS) -> Tensor:
+    return function(*_parameters(rows)).detach().double()
+
+
+def _fingerprint(first: Tensor, second: Tensor) -> dict[str, Any]:
+    """What characterizes the draws of two calls, each (ROWS, 4): enough to tell the known mistakes apart."""
+    mean, deviation = first.mean(0), first.std(0)
+    return {
+        "repeats": torch.equal(first, second),
+        "same in rows": same_in_rows(first),
+        "same in columns": _one_roll(first, second) if same_in_rows(first) else same_in_columns(first),
+        "mean": mean,
+        "deviation": deviation,
+    }
+
+
+def _one_roll(first: Tensor, second: Tensor) -> bool:
+    """Where all rows of a call agree: whether its columns share one roll, too, if sigma is right."""
+    mu, logvar = (values.double() for values in _parameters(1))
+    rolls = torch.cat([(z[:1] - mu) / (0.5 * logvar).exp() for z in (first, second)])
+    return bool((rolls - rolls[:, :1]).abs().max() < 1e-5)
+
+
+def _alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    if any(a[name] != b[name] for name in ("repeats", "same in rows", "same in columns")):
+        return False
+    error = LIMIT * 1.5 * (b["deviation"] + 1e-6)  # two samples are compared: a bit more than LIMIT each
+    near = ((a["deviation"] - b["deviation"]).abs() < error * (2 * ROWS) ** -0.5).all()
+    if not a["same in rows"] or a["repeats"]:
+        near &= ((a["mean"] - b["mean"]).abs() < error * ROWS**-0.5 + 1e-5).all()
+    return bool(near)
+
+
+def _mixed(function: Callable[[Tensor, Tensor], Any], with_gradient: bool = False) -> dict[str, Tensor] | None:
+    """Mean and standard deviation of the draws for each kind of row and each number, (2, 4); None without numbers."""
+    parameters = _mixed_parameters()
+    if with_gradient:
+        parameters = tuple(values.requires_grad_().clone() for values in parameters)
+    z = function(*parameters)
+    if not isinstance(z, Tensor) or z.shape != (ROWS, 4) or not z.is_floating_point():
+        return None
+    kinds = z.detach().double().view(-1, 2, 4)
+    return {"mean": kinds.mean(0), "deviation": kinds.std(0)}
+
+
+def _mixed_right() -> dict[str, Tensor]:
+    means, logvars = (torch.tensor(values).double() for values in (MIXED_MEANS, MIXED_LOGVARS))
+    return {"mean": means, "deviation": (0.5 * logvars).exp()}
+
+
+def _mixed_alike(a: dict[str, Tensor] | None, b: dict[str, Tensor] | None, means_count: bool) -> bool:
+    if a is None or b is None:
+        return False
+    error = LIMIT * 1.5 * (b["deviation"] + 1e-6)
+    near = ((a["deviation"] - b["deviation"]).abs() < error * ROWS**-0.5).all()
+    if means_count:
+        near &= ((a["mean"] - b["mean"]).abs() < error * (ROWS / 2) ** -0.5 + 1e-5).all()
+    return bool(near)
+
+
+def _gradients(function: Callable[[Tensor, Tensor], Any]) -> tuple[str, str, str]:
+    """What reaches mu and what reaches logvar: 'none', 'zero', 'right' or 'wrong'; and the numbers, to show."""
+    mu, logvar = _parameters(5)
+    mu, logvar = mu + torch.linspace(-1, 1, 20).view(5, 4), logvar + torch.linspace(0.5, -0.5, 20).view(5, 4)
+    leaves = mu.requires_grad_(), logvar.requires_grad_()
+    z = function(*(leaf.clone() for leaf in leaves))
+    if not z.requires_grad:
+        return "none", "none", ""
+    weights = torch.linspace(1, 2, 20, dtype=z.dtype).view(5, 4)
+    found = torch.autograd.grad((z * weights).sum(), leaves, allow_unused=True)
+    right = weights, weights * (z - mu).detach() / 2
+    shown = "\n".join(
+        f"    gradient at {name}: {numbers(got[0]) if got is not None else 'None'}\n"
+        f"    {'expected':>{len(name) + 12}}: {numbers(wanted[0])}"
+        for name, got, wanted in zip(("mu", "logvar"), found, right, strict=True)
+    )
+    to_mu, to_logvar = (_kind_of_gradient(got, wanted) for got, wanted in zip(found, right, strict=True))
+    return to_mu, to_logvar, shown
+
+
+def _kind_of_gradient(got: Tensor | None, wanted: Tensor) -> str:
+    if got is None:
+        return "none"
+    if (got == 0).all():
+        return "zero"
+    return "right" if torch.allclose(got.double(), wanted.double(), rtol=1e-3, atol=1e-4) else "wrong"
+
+
+def _judge(attempt: Attempt, exercise: Exercise) -> Result:
+    try:
+        return _verdict(attempt, exercise)
+    except _RootOfLogvar as found:
+        return Result(False, "std-is-root-of-logvar", exercise.mistake("std-is-root-of-logvar").why + str(found))
+
+
+def _verdict(attempt: Attempt, exercise: Exercise) -> Result:
+    for rows in (2, 1):
+        mu, logvar = _parameters(rows)
+        _demand_shape(attempt(mu, logvar), mu, logvar)
+    parameters = _parameters()
+    draws = []
+    for _ in range(2):
+        z = attempt(*parameters)
+        _demand_shape(z, *parameters)
+        if len(attempt.changed):  # go on with new ones; the engine tells
+            parameters = _parameters()
+        draws.append(z.detach().double())
+    first, second = draws
+    seen = _fingerprint(first, second)
+    mixed = _mixed(attempt)
+    mu, logvar = (values.double() for values in _parameters())
+    sigma = (0.5 * logvar).exp()
+    right = {
+        "repeats": False,
+        "same in rows": False,
+        "same in columns": False,
+        "mean": mu[0],
+        "deviation": sigma[0],
+    }
+    if not _alike(seen, right):
+        return _named(attempt, seen, mixed, exercise, *draws) or _moments(seen, sigma[0], draws)
+    epsilon, again = ((z - mu) / sigma for z in draws)
+    if wrong := not_standard_normal(torch.cat([epsilon, again])):
+        raise Stopped(f"The rolls that you used, (z - mu) / sigma, are not standard normal: {wrong}.")
+    if wrong := ties(epsilon, again):
+        raise Stopped(f"{wrong} Every number of every code needs a roll of its own, in every call.")
+    if not _mixed_alike(mixed, _mixed_right(), True):
+        raise Stopped(
+            "Where all rows of `mu` and `logvar` are alike and their numbers are moderate, your draws are right. With "
+            "rows that differ, and narrower and wider clouds, they are not. Does each number of each row have its own "
+            f"`mu` and its own `logvar`, and is nothing added to sigma or bounded?\n\n{_mixed_table(mixed)}"
+        )
+    if not _mixed_alike(given := _mixed(attempt, with_gradient=True), _mixed_right(), True):
+        raise Stopped(
+            "Where `mu` and `logvar` require no gradient your draws are right; where they require one, as in training, "
+            f"they are not.\n\n{_mixed_table(given)}"
+        )
+    return _gradient_verdict(attempt, exercise)
+
+
+def _mixed_table(seen: dict[str, Tensor] | None) -> str:
+    """Center and width for each kind of row and number, beside what they should be, where one of the two is off."""
+    if seen is None:
+        return "    no numbers of the expected shape came out"
+    right = _mixed_right()
+    error = LIMIT * 1.5 * (right["deviation"] + 1e-6)
+    off = (seen["deviation"] - right["deviation"]).abs() >= error * ROWS**-0.5
+    off |= (seen["mean"] - right["mean"]).abs() >= error * (ROWS / 2) ** -0.5 + 1e-5
+    lines = []
+    for i, j in off.nonzero().tolist():
+        (mean, wanted_mean), (deviation, wanted) = (apart(seen[name][i, j], right[name][i, j]) for name in seen)
+        lines.append(
+            f"    z[{i}::2, {j}], mu = {MIXED_MEANS[i][j]:g}, logvar = {MIXED_LOGVARS[i][j]:g}: mean {mean} (expected "
+            f"{wanted_mean}), standard deviation {deviation} (expected {wanted})"
+        )
+    return f"Over {ROWS // 2} rows each:\n\n" + "\n".join(lines)
+
+
+def _demand_shape(z: Any, mu: Tensor, logvar: Tensor) -> None:
+    if isinstance(z, Tensor) and z.shape == mu.shape and z.is_floating_point() and z.isfinite().all():
+        return
+    problem = difference(z, mu) or f"Your function returned {kind(z)}."
+    if isinstance(z, Tensor) and z.shape == mu.shape and torch.equal(z.isfinite(), logvar >= 0):
+        raise _RootOfLogvar(f"\n\nThis went in:\n\n{_arguments(z, mu, logvar)}")
+    raise Stopped(f"{problem}\n\nThis went in:\n\n{_arguments(z, mu, logvar)}")
+
+
+def _arguments(z: Any, mu: Tensor, logvar: Tensor) -> str:
+    return f"          mu: {numbers(mu)}\n      logvar: {numbers(logvar)}\n    came out: {numbers(z)}"
+
+
+class _RootOfLogvar(Stopped):
+    """NaN exactly where logvar is negative."""
+
+
+def _named(
+    attempt: Attempt, seen: dict[str, Any], mixed: dict[str, Tensor] | None, exercise: Exercise, *draws: Tensor
+) -> Result | None:
+    for mistake in exercise.mistakes:
+        seed(1)
+        if not _alike(seen, _fingerprint(_values(mistake.function), _values(mistake.function))):
+            continue
+        if not _mixed_alike(mixed, _mixed(mistake.function), not seen["same in rows"] or seen["repeats"]):
+            continue
+        if mistake.slug == "no-noise" and _mixed_alike(_mixed(attempt, True), _mixed_right(), True):
+            raise Stopped(
+                "Where `mu` and `logvar` require a gradient, as in training, your draws are right. Where they require "
+                "none, no dice are rolled and `mu` itself comes back. But a draw is a draw: whoever wants the center "
+                f"takes `mu`.\n\n{_table(*draws)}"
+            )
+        return Result(False, mistake.slug, f"{mistake.why}\n\n{_table(*draws)}")
+    return None
+
+
+def _table(first: Tensor, second: Tensor) -> str:
+    """A few draws, and their mean and standard deviation, for a column of the probe."""
+    mu, logvar = MEANS[SHOWN], LOGVARS[SHOWN]
+    column = first[:, SHOWN]
+    return (
+        f"Asked for {ROWS:,} codes; for `z[:, {SHOWN}]`, mu = {mu:g} and logvar = {logvar:g} (so sigma = "
+        f"{math.exp(logvar / 2):.3g}):"
+        f"\n\n    first two rows: {numbers(first[:2].round(decimals=2))}"
+        f"\n    the next call:  {numbers(second[:2].round(decimals=2))}"
+        f"\n    mean of z[:, {SHOWN}]:               {column.mean().item():.2f}, expected {mu:.2f}"
+        f"\n    standard deviation of z[:, {SHOWN}]: {column.std().item():.2f}, "
+        f"expected {math.exp(logvar / 2):.2f}"
+    )
+
+
+def _moments(seen: dict[str, Any], sigma: Tensor, draws: list[Tensor]) -> Result:
+    """Wrong, and by no known mistake: say what the draws are and what they should be."""
+    if seen["repeats"]:
+        raise Stopped(
+            "Two calls with the same arguments return the same numbers: nothing random happens in between.\n\n"
+            f"{_table(*draws)}"
+        )
+    if seen["same in rows"]:
+        raise Stopped("All rows get the same noise. Each row is another picture and needs rolls of its own.")
+    if seen["same in columns"]:
+        raise Stopped(
+            "All numbers of a code move together, as if they came of one roll (up to sign and scale). Each needs its "
+            f"own.\n\n{_table(*draws)}"
+        )
+    off = (seen["mean"] - torch.tensor(MEANS)).abs() / sigma
+    what = "center" if off.max() > LIMIT * 1.5 * ROWS**-0.5 else "width"
+    lines = []
+    for m, v, a, s, e in zip(
+        MEANS, LOGVARS, seen["mean"].tolist(), seen["deviation"].tolist(), sigma.tolist(), strict=True
+    ):
+        lines.append(
+            f"    mu = {m:g}, logvar = {v:g}: mean {a:.2f} (expected {m:.2f}), "
+            f"standard deviation {s:.2f} (expected {e:.2f})"
+        )
+    text = f"The {what} of the clouds is not right. Over {ROWS:,} draws each:\n\n" + "\n".join(lines)
+    return Result(False, None, text)
+
+
+def _gradient_verdict(attempt: Attempt, exercise: Exercise) -> Result:
+    to_mu, to_logvar, shown = _gradients(attempt)
+    if to_mu == to_logvar == "right":
+        return Result(True, None, exercise.right)
+    cut = ("none", "zero")
+    slug = {
+        ("none", "none"): "detached",
+        ("zero", "zero"): "silent-zeros",
+    }.get((to_mu, to_logvar))
+    if slug is None and to_mu == "right" and to_logvar in cut:
+        slug = "sigma-detached"
+    if slug is None and to_logvar == "right" and to_mu in cut:
+        slug = "mu-detached"
+    if slug is None and to_mu in cut and to_logvar in cut:
+        slug = "detached"
+    if slug:
+        return Result(False, slug, exercise.mistake(slug).why + (f"\n\nIn the first row:\n\n{shown}" if shown else ""))
+    return Result(
+        False,
+        None,
+        "The draws are right, but the gradient that reaches `mu` or `logvar` is not. For z = mu + sigma * epsilon it "
+        f"arrives at `mu` unchanged, and at `logvar` times (z - mu) / 2. In the first row:\n\n{shown}",
+    )
+
+
+EXERCISE = Exercise(
+    name="reparameterize",
+    task="""**Your turn.** Before you scroll on: write it. `reparameterize(mu, logvar)` gets the encoder's two answers
+for a batch, each of shape (batch, latent), and returns one code for each picture, of the same shape, drawn from
+$\\mathcal N(\\mu, \\sigma^2)$, so that the gradient reaches both `mu` and `logvar`. Mind what `logvar` is the logarithm
+of.""",
+    stub="reparameterize(mu, logvar)",
+    hints=(
+        "Two things are needed: a width sigma that you compute from `logvar`, and dice that know neither `mu` nor "
+        "sigma. Where must the gradient pass, and where need it not?",
+        "`logvar` is the logarithm of sigma *squared*. Half of it is log sigma, and `exp` undoes a logarithm. "
+        "`torch.randn_like(mu)` rolls one standard normal number for every entry of `mu`.",
+        "Stretch the dice by `(0.5 * logvar).exp()`, then shift them by `mu`.",
+    ),
+    solution=reparameterize,
+    mistakes=MISTAKES,
+    right="Every number has its own roll, anew in each call; the clouds have the center and the width that the encoder "
+    "asked for; and the gradient reaches `mu` and `logvar`. Of the ways to get this wrong, some never show in a "
+    "training curve.",
+    judge=_judge,
+)

@@ -1,0 +1,1029 @@
+"""Exercise of notebook 04: one training step of a VAE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+
+from ...losses import bernoulli_nll, gaussian_kl
+from ...models import VAE
+from ..attempt import Attempt, Stopped, seed
+from ..compare import apart, as_double, kind, numbers, relation, same
+from ..exercise import Exercise, Mistake, Probe
+from ..randomness import not_standard_normal, same_in_columns, same_in_rows, ties
+from ..verdict import Result
+
+Optimizer = torch.optim.Optimizer
+STEPS = 3  # gradients that pile up show from the second on
+
+
+def training_step(model, optimizer, x):
+    parameters, mu, logvar = model(x)
+    loss = (bernoulli_nll(parameters, x) + gaussian_kl(mu, logvar)).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+# --- Known mistakes --------------------------------------------------------------------------------------------------
+
+
+def _move(optimizer: Optimizer, loss: Tensor) -> float:
+    """What follows the loss, as it should be."""
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def _loss(model: nn.Module, x: Tensor) -> Tensor:
+    parameters, mu, logvar = model(x)
+    return (bernoulli_nll(parameters, x) + gaussian_kl(mu, logvar)).mean()
+
+
+def _no_zero_grad(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    loss = _loss(model, x)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def _no_backward(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    loss = _loss(model, x)
+    optimizer.zero_grad()
+    optimizer.step()
+    return loss.item()
+
+
+def _no_step(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    loss = _loss(model, x)
+    optimizer.zero_grad()
+    loss.backward()
+    return loss.item()
+
+
+def _step_before_backward(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    loss = _loss(model, x)
+    optimizer.zero_grad()
+    optimizer.step()
+    loss.backward()
+    return loss.item()
+
+
+def _zero_grad_too_late(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    loss = _loss(model, x)
+    loss.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    return loss.item()
+
+
+def _no_grad(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    with torch.no_grad():
+        loss = _loss(model, x)
+    return _move(optimizer, loss)
+
+
+def _detached(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    return _move(optimizer, _loss(model, x).detach().requires_grad_())
+
+
+def _not_averaged(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, bernoulli_nll(parameters, x) + gaussian_kl(mu, logvar))
+
+
+def _z_detached(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    mu, logvar = model.encode(x)
+    parameters = model.decode(model.reparameterize(mu, logvar).detach())
+    return _move(optimizer, (bernoulli_nll(parameters, x) + gaussian_kl(mu, logvar)).mean())
+
+
+def _kl_forgotten(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, _, _ = model(x)
+    return _move(optimizer, bernoulli_nll(parameters, x).mean())
+
+
+def _kl_detached(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, (bernoulli_nll(parameters, x) + gaussian_kl(mu, logvar).detach()).mean())
+
+
+def _kl_subtracted(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, (bernoulli_nll(parameters, x) - gaussian_kl(mu, logvar)).mean())
+
+
+def _sign_flipped(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    return _move(optimizer, -_loss(model, x))
+
+
+def _summed_over_batch(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    return _move(optimizer, _loss(model, x) * len(x))
+
+
+def _averaged_pixels(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, (bernoulli_nll(parameters, x) / x[0].numel() + gaussian_kl(mu, logvar)).mean())
+
+
+def _averaged_latents(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, (bernoulli_nll(parameters, x) + gaussian_kl(mu, logvar) / mu.shape[1]).mean())
+
+
+def _both_averaged(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    nll, kl = bernoulli_nll(parameters, x) / x[0].numel(), gaussian_kl(mu, logvar) / mu.shape[1]
+    return _move(optimizer, (nll + kl).mean())
+
+
+def _nll_of_batch(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, bernoulli_nll(parameters, x).sum() + gaussian_kl(mu, logvar).mean())
+
+
+def _kl_of_batch(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, bernoulli_nll(parameters, x).mean() + gaussian_kl(mu, logvar).sum())
+
+
+def _squared_error(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    error = (parameters.sigmoid() - x).square().flatten(1).sum(1)
+    return _move(optimizer, (error + gaussian_kl(mu, logvar)).mean())
+
+
+def _squared_error_of_logits(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    error = (parameters - x).square().flatten(1).sum(1)
+    return _move(optimizer, (error + gaussian_kl(mu, logvar)).mean())
+
+
+def _mse_loss(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, nn.functional.mse_loss(parameters.sigmoid(), x) + gaussian_kl(mu, logvar).mean())
+
+
+def _sigmoid_twice(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, (bernoulli_nll(parameters.sigmoid(), x) + gaussian_kl(mu, logvar)).mean())
+
+
+def _no_sigmoid(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    nll = nn.functional.binary_cross_entropy(parameters, x, reduction="none").flatten(1).sum(1)
+    return _move(optimizer, (nll + gaussian_kl(mu, logvar)).mean())
+
+
+def _swapped(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, (bernoulli_nll(x, parameters) + gaussian_kl(mu, logvar)).mean())
+
+
+def _no_half(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, (bernoulli_nll(parameters, x) + 2 * gaussian_kl(mu, logvar)).mean())
+
+
+def _log_std(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    return _move(optimizer, (bernoulli_nll(parameters, x) + gaussian_kl(mu, 2 * logvar)).mean())
+
+
+def _called_twice(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters = model(x)[0]
+    _, mu, logvar = model(x)
+    return _move(optimizer, (bernoulli_nll(parameters, x) + gaussian_kl(mu, logvar)).mean())
+
+
+def _step_per_picture(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    return sum(_move(optimizer, _loss(model, picture)) for picture in x.split(1)) / len(x)
+
+
+def _several_steps(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    return [_move(optimizer, _loss(model, x)) for _ in range(2)][-1]
+
+
+def _loss_after_step(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    _move(optimizer, _loss(model, x))
+    return _loss(model, x).item()
+
+
+def _eval_mode(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    model.eval()
+    return _move(optimizer, _loss(model, x))
+
+
+def _no_noise(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    mu, logvar = model.encode(x)
+    return _move(optimizer, (bernoulli_nll(model.decode(mu), x) + gaussian_kl(mu, logvar)).mean())
+
+
+def _own_optimizer(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    return _move(torch.optim.Adam(model.parameters()), _loss(model, x))
+
+
+def _get_device(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    x = x.to(x.get_device())
+    return _move(optimizer, _loss(model, x))
+
+
+def _fixed_seed(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    torch.manual_seed(0)
+    return _move(optimizer, _loss(model, x))
+
+
+def _clamped(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    nll = nn.functional.binary_cross_entropy(parameters.sigmoid().clamp(1e-6, 1 - 1e-6), x, reduction="none")
+    return _move(optimizer, (nll.flatten(1).sum(1) + gaussian_kl(mu, logvar)).mean())
+
+
+def _log_of_sigmoid(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    parameters, mu, logvar = model(x)
+    p = parameters.sigmoid()
+    nll = -(x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
+    return _move(optimizer, (nll + gaussian_kl(mu, logvar)).mean())
+
+
+def _returns_tensor(model: nn.Module, optimizer: Optimizer, x: Tensor) -> Tensor:
+    loss = _loss(model, x)
+    _move(optimizer, loss)
+    return loss
+
+
+def _returns_nothing(model: nn.Module, optimizer: Optimizer, x: Tensor) -> None:
+    _move(optimizer, _loss(model, x))
+
+
+MISTAKES = (
+    Mistake(
+        "no-zero-grad",
+        _no_zero_grad,
+        "The old gradients are never cleared. `backward()` adds to what stands in `.grad`, so each step follows the "
+        "sum of all gradients so far, those of long gone weights included. The first step is right; then the steps "
+        "get longer and longer, and the loss jumps about or runs away. Call `optimizer.zero_grad()` before "
+        "`backward()`.",
+    ),
+    Mistake(
+        "no-backward",
+        _no_backward,
+        "`backward()` is never called, so no weight has a gradient, and `step()` moves nothing. The loss jitters with "
+        "the draws of z and the batches, and never falls. Nothing complains.",
+    ),
+    Mistake(
+        "no-step",
+        _no_step,
+        "The gradients are there, but `optimizer.step()` is never called, so no weight moves. The loss jitters with "
+        "the draws of z and the batches, and never falls. Nothing complains.",
+    ),
+    Mistake(
+        "step-before-backward",
+        _step_before_backward,
+        "`step()` comes before `backward()`. At that moment the gradients are cleared or not there yet, so no weight "
+        "moves; and what `backward()` then computes is thrown away by the next `zero_grad()`. The loss never falls. "
+        "The order is: clear, backward, step.",
+    ),
+    Mistake(
+        "zero-grad-too-late",
+        _zero_grad_too_late,
+        "The gradients are cleared between `backward()` and `step()`, so `step()` finds none and no weight moves. The "
+        "loss never falls, and nothing complains. Clear before `backward()`, or after `step()`.",
+    ),
+    Mistake(
+        "no-grad",
+        _no_grad,
+        "The model was run under `torch.no_grad()` (or `inference_mode`), which keeps no record of how the loss came "
+        "about, so `backward()` has no way back. That is for testing; in a training step leave it out.",
+    ),
+    Mistake(
+        "detached",
+        _detached,
+        "The loss that you send backward has no past: something took it away (`.detach()`, `.item()`, `.data`, "
+        "`torch.tensor(loss)`), so no gradient reaches a weight, and none moves. `requires_grad=True` afterwards only "
+        "silences the error. Call `backward()` on the loss as it was computed; `.item()` is for what you return.",
+    ),
+    Mistake(
+        "not-averaged",
+        _not_averaged,
+        "Your loss has one number for each picture, and `backward()` goes back from a single number. Take the mean "
+        "over the batch.",
+    ),
+    Mistake(
+        "z-detached",
+        _z_detached,
+        "z is cut off from the encoder (`.detach()`, `.sample()`). The loss is right, and the decoder learns, but the "
+        "encoder hears from the KL alone: every cloud becomes the prior, and every picture comes back the same "
+        "(notebook 03). Let `model(x)` do the drawing.",
+    ),
+    Mistake(
+        "own-optimizer",
+        _own_optimizer,
+        "The optimizer that was handed in is never asked for a `step()`; the weights are moved some other way. An "
+        "optimizer made anew in each step forgets what it has learned about the gradients (Adam's averages), and a "
+        "learning rate that the caller sets has no effect. Use `optimizer`.",
+    ),
+    Mistake(
+        "kl-forgotten",
+        _kl_forgotten,
+        "The KL is missing: only the reconstruction is trained. The loss looks better than the right one and "
+        "reconstructions are good, but the codes go wherever they like, and pictures decoded from N(0, I) are bad.",
+    ),
+    Mistake(
+        "kl-detached",
+        _kl_detached,
+        "The loss that you return is right, but its KL has no gradient (`.detach()`, `.item()`, `.data`): it is "
+        "printed and plotted and never felt. Training goes as if it had been forgotten, while the KL that you see "
+        "climbs.",
+    ),
+    Mistake(
+        "kl-subtracted",
+        _kl_subtracted,
+        "The KL is subtracted: being far from the prior is rewarded, without end. In the ELBO it has a minus; this is "
+        "the negative ELBO, where both terms change sign.",
+    ),
+    Mistake(
+        "sign-flipped",
+        _sign_flipped,
+        "You minimize the ELBO. It is to be made large, so minimize its negative: −log p(x|z) + KL. As it is, each "
+        "step makes the model worse, and the falling loss looks like progress.",
+    ),
+    Mistake(
+        "summed-over-batch",
+        _summed_over_batch,
+        "You sum over the batch, where the course averages. The direction of each step is the same, its length is "
+        "that of a learning rate multiplied by the batch size: with plain gradient descent training runs away; Adam, "
+        "which divides it out, hides it. And the loss can't be compared across batch sizes. Take the mean over the "
+        "batch (and sums inside each picture).",
+    ),
+    Mistake(
+        "averaged-pixels",
+        _averaged_pixels,
+        "The reconstruction is averaged over the pixels, the KL summed over the code: β = P for P pixels. No error, "
+        "no warning, a smooth curve that falls, and the code falls silent: KL 0 and one picture for all. The mistake "
+        "that people make most. The mean is over the batch only.",
+    ),
+    Mistake(
+        "averaged-latents",
+        _averaged_latents,
+        "The KL is averaged over the numbers of the code, where it is a sum: a silent β = 1/L with L numbers. "
+        "Reconstructions improve, samples from the prior get worse. The mean is over the batch only.",
+    ),
+    Mistake(
+        "both-averaged",
+        _both_averaged,
+        "Both terms are averaged over everything (`.mean()`). With P pixels and L numbers in the code that is β = "
+        "P/L, often in the hundreds: the code falls silent. Sum over pixels and over the code, and average over the "
+        "batch only.",
+    ),
+    Mistake(
+        "nll-of-batch",
+        _nll_of_batch,
+        "The reconstruction is summed over the batch, the KL averaged over it. Against each other they are off by the "
+        "batch size: β = 1 / batch size, and another one for each batch size you try. Average the sum of the two.",
+    ),
+    Mistake(
+        "kl-of-batch",
+        _kl_of_batch,
+        "The KL is summed over the batch, the reconstruction averaged over it. Against each other they are off by the "
+        "batch size: β = batch size, and the code falls silent. Average the sum of the two.",
+    ),
+    Mistake(
+        "squared-error",
+        _squared_error,
+        "The reconstruction is a squared error: Gaussian pixels with σ² = ½. The model's parameters are Bernoulli "
+        "logits, so it is `bernoulli_nll`. The pictures would look fine, but errors are too cheap against the KL, and "
+        "the loss is no bound on this model's log p(x).",
+    ),
+    Mistake(
+        "squared-error-of-logits",
+        _squared_error_of_logits,
+        "You compare the logits with the picture. They may be any number and become chances only through `sigmoid`; "
+        "trained so, everything that decodes them is off (a logit of 0 is grey, not black). For Bernoulli pixels the "
+        "term is `bernoulli_nll(parameters, x)`.",
+    ),
+    Mistake(
+        "mse-loss",
+        _mse_loss,
+        "`F.mse_loss` averages over pixels and batch, and it is a squared error, which belongs to Gaussian pixels. "
+        "Against a KL that is summed, the pictures weigh almost nothing: the code falls silent. Here it is "
+        "`bernoulli_nll`, summed over the pixels.",
+    ),
+    Mistake(
+        "sigmoid-twice",
+        _sigmoid_twice,
+        "The sigmoid is taken twice: the model returns logits, and `bernoulli_nll` has the sigmoid inside. "
+        "Probabilities can then only lie between 0.5 and 0.73: pictures stay grey, and the loss stops far too high.",
+    ),
+    Mistake(
+        "no-sigmoid",
+        _no_sigmoid,
+        "The logits are taken for probabilities: `F.binary_cross_entropy` wants numbers from 0 to 1, and a logit may "
+        "be any number. `bernoulli_nll(parameters, x)` takes logits as they are.",
+    ),
+    Mistake(
+        "swapped",
+        _swapped,
+        "The arguments of the cross-entropy are swapped: first the parameters, then the picture. Swapped, the loss is "
+        "a straight line in the logits, with no minimum: it falls without end and the pictures turn white.",
+    ),
+    Mistake(
+        "no-half",
+        _no_half,
+        "The KL weighs exactly twice what it should: its ½ is missing. A silent β = 2: blurrier reconstructions, and "
+        "a loss that is no longer the negative ELBO.",
+    ),
+    Mistake(
+        "log-std",
+        _log_std,
+        "In the KL, `logvar` is read as log σ, but it is log σ². The curve looks as always; for every width but 1 the "
+        "KL is far too large, and the clouds come out the wrong width.",
+    ),
+    Mistake(
+        "called-twice",
+        _called_twice,
+        "The model is run more than once in one step. Each run takes its time and draws its own z: what you decode and "
+        "what you look at need not belong together. Run it once and keep all three results: `parameters, mu, logvar = "
+        "model(x)`.",
+    ),
+    Mistake(
+        "step-per-picture",
+        _step_per_picture,
+        "You loop over the batch and call `optimizer.step()` for each picture: as many small steps as there are "
+        "pictures, in place of one. Each follows a single picture's gradient, which is far noisier than the mean over "
+        "the batch, and it takes many times as long. `model(x)` takes the whole batch at once: average the pictures' "
+        "losses, then step once.",
+    ),
+    Mistake(
+        "several-steps",
+        _several_steps,
+        "`optimizer.step()` is called more than once. One training step moves the weights once; the loop over steps is "
+        "the caller's, who brings new pictures for each. With the same batch again and again, the model learns these "
+        "few pictures, and the loss that you return flatters it.",
+    ),
+    Mistake(
+        "loss-after-step",
+        _loss_after_step,
+        "You run the model again after the step and return that loss. It costs a second run, draws another z, and is "
+        "measured on pictures that the weights have just been moved for. What a step returns is the loss that its "
+        "gradient came from: keep it, and return its `.item()`.",
+    ),
+    Mistake(
+        "no-noise",
+        _no_noise,
+        "You decode μ instead of a draw of z. Reconstructions look better and the loss does, too. But the decoder "
+        "then never sees anything of a cloud but its center, the widths hear only from the KL and all become 1, and "
+        "the loss is no bound on log p(x). Let `model(x)` draw.",
+    ),
+    Mistake(
+        "eval-mode",
+        _eval_mode,
+        "The model is in `eval()` mode. Many models behave otherwise there (this one returns z = μ without noise, "
+        "others switch dropout off), so you train another model than you think. Train in `train()` mode, which it is "
+        "in when it comes to you.",
+    ),
+    Mistake(
+        "get-device",
+        _get_device,
+        "`get_device()` gives a number, and for a tensor on the CPU it is −1, which is no device: it works on a GPU "
+        "and fails everywhere else. `x.device` works on both. Here model and picture are on the same device already.",
+    ),
+    Mistake(
+        "fixed-seed",
+        _fixed_seed,
+        "The step is right, but it sets the seed of PyTorch's dice (`torch.manual_seed`), so z is drawn with the same "
+        "rolls in every step. Nothing complains, and the curve is smooth. But noise that never changes is no noise: "
+        "the network can learn it by heart, and a cloud becomes a point again. Seed once, before training.",
+    ),
+    Mistake(
+        "clamped",
+        _clamped,
+        "Right for usual logits, wrong for confident ones: something bounds the reconstruction term (a `clamp`, a "
+        "small number inside the log, `F.binary_cross_entropy`). Where the decoder is sure and wrong, it is charged "
+        "the bound and not the true price. `bernoulli_nll(parameters, x)` takes logits as they are.",
+    ),
+    Mistake(
+        "log-of-sigmoid",
+        _log_of_sigmoid,
+        "Right for usual logits, but infinite or NaN for confident ones: in float32 the sigmoid of 20 is exactly 1, so "
+        "log(1 − p) is minus infinity, and 0 times that is NaN. One such pixel turns all weights into NaN. "
+        "`bernoulli_nll(parameters, x)` computes it from the logits, without that.",
+    ),
+    Mistake(
+        "returns-tensor",
+        _returns_tensor,
+        "The step is right. Only what you return is a tensor, and the task asks for a float: `loss.item()`. (A tensor "
+        "that was not detached also holds on to everything it was computed from; put a few thousand of them in a list "
+        "for the curve, and the memory is full.)",
+    ),
+    Mistake(
+        "returns-nothing",
+        _returns_nothing,
+        "The step is right, but nothing is returned: without the loss nobody can see how training goes. End with "
+        "`return loss.item()`.",
+    ),
+)
+
+# --- What a step is tried on -----------------------------------------------------------------------------------------
+
+
+class SmallVAE(VAE):
+    """A VAE of a few weights that keeps its dice to itself: whoever draws random numbers beside it changes nothing."""
+
+    def __init__(self, shape: tuple[int, int, int], latent_dim: int):
+        super().__init__(shape, latent_dim, hidden=(4,), likelihood="bernoulli", sigma=None)
+        self.dice = torch.Generator().manual_seed(8)  # with which the loss falls in each step
+        self.given: Tensor | None = None  # dice that somebody else has rolled, in place of its own
+        with torch.no_grad():
+            for weights in self.parameters():
+                weights.copy_(0.7 * torch.randn(weights.shape, generator=self.dice))
+
+    def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        if not self.training:
+            return mu
+        if self.given is not None and self.given.shape == mu.shape:
+            epsilon = self.given
+        else:
+            epsilon = torch.randn(mu.shape, generator=self.dice)
+        return mu + (0.5 * logvar).exp() * epsilon.to(mu)
+
+
+def _try(
+    batch: int, latent_dim: int, optimizer: Callable[[Any], Optimizer], sure: float = 0.0
+) -> Callable[[], dict[str, Any]]:
+    """sure: a bias that makes all logits nearly this, whatever z is."""
+
+    def make() -> dict[str, Any]:
+        model = SmallVAE((1, 2, 3), latent_dim)
+        x = torch.rand(batch, 1, 2, 3, generator=torch.Generator().manual_seed(6))
+        if sure:
+            x = x.round()
+            with torch.no_grad():
+                model.decoder[-1].bias.fill_(sure)
+        return {"model": model, "optimizer": optimizer(model.parameters()), "x": x}
+
+    return make
+
+
+PROBES = (
+    Probe(_try(3, 2, lambda weights: torch.optim.SGD(weights, lr=0.05)), "gradient descent, batches of 3, codes of 2"),
+    Probe(_try(5, 3, lambda weights: torch.optim.Adam(weights, lr=0.02)), "Adam, batches of 5, codes of 3"),
+    Probe(_try(4, 2, lambda weights: torch.optim.SGD(weights, lr=0.01)), "gradient descent, batches of 4, codes of 2"),
+)
+# A decoder that is sure that all is white: what bounds or breaks the price of its errors shows here, and only here.
+SURE, VERY_SURE = (
+    Probe(
+        _try(4, 2, lambda weights: torch.optim.SGD(weights, lr=1e-4), logit),
+        f"gradient descent, batches of 4, codes of 2, a decoder that is sure of white pixels, logits near {logit:g}",
+    )
+    for logit in (40.0, 200.0)
+)
+
+
+@dataclass
+class Run:
+    """What a function did with a probe in `STEPS` steps on the same pictures."""
+
+    returned: list[Any] = field(default_factory=list)
+    weights: list[Tensor] = field(default_factory=list)  # before, and after each step
+    events: list[list[str]] = field(default_factory=list)  # of each step
+    rolls: list[Tensor | None] = field(default_factory=list)  # (z - mu) / sigma of each step's last z, if drawn by hand
+    error: BaseException | None = None
+    states: list[Tensor] = field(default_factory=list)  # of the common dice in each step, where z is decoded
+
+    @property
+    def losses(self) -> Tensor:
+        """What was returned, as numbers; NaN for what is none."""
+        found = [as_double(value) for value in self.returned]
+        return torch.tensor([v.item() if v is not None and v.numel() == 1 else float("nan") for v in found])
+
+    @property
+    def moved(self) -> bool:
+        """Whether any weight ever moved."""
+        return any(not torch.equal(weights, self.weights[0]) for weights in self.weights)
+
+    def happened(self, event: str) -> bool:
+        return any(event in events for events in self.events)
+
+
+def run(
+    function: Callable[..., Any], probe: Probe, like: Run | None = None, rolled: Run | None = None, start: int = 0
+) -> Run:
+    """Let a function take its steps, and note what it calls. What it raises ends the run and is noted, too.
+
+    like: end where the weights or losses are not those of this run. rolled: let the model draw with this run's rolls.
+    start: seed of the common dice, which the small model does without.
+    """
+    if like is None:
+        seed(start)
+    model, optimizer, x = probe.make().values()
+    seen, now = Run(weights=[_flat(model)]), []
+    _note_calls(model, optimizer, now.append)
+    codes = _note_codes(model, len(x), now.append)
+    backward = _noting(torch.autograd.backward, "backward", now.append)
+    for step in range(STEPS):
+        now.clear(), codes.clear()
+        model.given = rolled.rolls[step] if rolled else None
+        try:
+            with patch.object(torch.autograd, "backward", backward):
+                value = function(model, optimizer, x)
+        except Exception as error:
+            seen.error = error
+        seen.events.append(now[:])
+        if "state" in codes:
+            seen.states.append(codes["state"])
+        torch.rand(1)  # so that the common dice move on from step to step
+        seen.rolls.append(_rolls(codes))
+        if seen.error:
+            break
+        seen.returned.append(value.detach().clone() if isinstance(value, Tensor) else value)
+        seen.weights.append(_flat(model))
+        if like and not (same(seen.weights[-1], like.weights[step + 1]) and same(seen.losses[-1], like.losses[step])):
+            break
+    return seen
+
+
+def _flat(model: nn.Module) -> Tensor:
+    return torch.cat([weights.detach().flatten() for weights in model.parameters()]).clone()
+
+
+def _note_codes(model: VAE, batch: int, note: Callable[[str], None]) -> dict[str, Any]:
+    """A dictionary with the latest (mu, logvar) that the model gave, z that it drew, and z that it was given."""
+    codes: dict[str, Any] = {}
+    encode, reparameterize, decode = model.encode, model.reparameterize, model.decode
+
+    def noting_encode(x: Tensor) -> tuple[Tensor, Tensor]:
+        if len(x) < batch:
+            note("a part" if len(x) > 1 else "a picture")
+        codes["cloud"] = encode(x)
+        return codes["cloud"]
+
+    def noting_decode(z: Tensor) -> Tensor:
+        codes["z"], codes["state"] = z, torch.get_rng_state()
+        return decode(z)
+
+    def noting_reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
+        codes["own z"] = reparameterize(mu, logvar)
+        return codes["own z"]
+
+    model.encode, model.reparameterize, model.decode = noting_encode, noting_reparameterize, noting_decode
+    return codes
+
+
+def _rolls(codes: dict[str, Any]) -> Tensor | None:
+    """The rolls behind a z that the model did not draw itself, (z - mu) / sigma; None where there are none."""
+    if not {"cloud", "z"} <= codes.keys() or not isinstance(codes["z"], Tensor):
+        return None
+    mu, logvar = (part.detach() for part in codes["cloud"])
+    z = codes["z"].detach()
+    if z.shape != mu.shape or torch.equal(z, mu) or ("own z" in codes and torch.equal(z, codes["own z"])):
+        return None
+    return (z - mu) / (0.5 * logvar).exp()
+
+
+def _note_calls(model: nn.Module, optimizer: Optimizer, note: Callable[[str], None]) -> None:
+    def before_forward(module: nn.Module, _: Any) -> None:
+        note("forward")
+        if not torch.is_grad_enabled():
+            note("without gradients")
+        if not module.training:
+            note("in eval mode")
+
+    model.register_forward_pre_hook(before_forward)
+    optimizer.register_step_pre_hook(lambda *_: note("step"))
+    for owner in (model, optimizer):
+        owner.zero_grad = _noting(owner.zero_grad, "zero_grad", note)
+
+
+def _noting(function: Callable[..., Any], name: str, note: Callable[[str], None]) -> Callable[..., Any]:
+    def noted(*arguments: Any, **named: Any) -> Any:
+        note(name)
+        return function(*arguments, **named)
+
+    return noted
+
+
+# --- The verdict -----------------------------------------------------------------------------------------------------
+
+
+def judge(attempt: Attempt, exercise: Exercise) -> Result:
+    """Compare losses and weights over a few steps with the solution's; name what was not called, or the mistake."""
+    runs = [run(attempt, probe) for probe in exercise.probes]
+    failed = next((seen for seen in runs if seen.error), None)
+    if failed:
+        return _stopped(failed, exercise)
+    expected = [run(exercise.answer, probe) for probe in exercise.probes]
+    by_hand = all(rolls is not None for seen in runs for rolls in seen.rolls)
+    if by_hand:  # with the same rolls, the solution must do the same
+        expected = [run(exercise.answer, probe, None, seen) for probe, seen in zip(exercise.probes, runs, strict=True)]
+    unfair = _unfair(attempt) if by_hand else ""
+    weights_right = all(_same_weights(a, b) for a, b in zip(runs, expected, strict=True))
+    losses_right = all(same(a.losses, b.losses) for a, b in zip(runs, expected, strict=True))
+    plain = all(isinstance(value, Real) and not isinstance(value, bool) for seen in runs for value in seen.returned)
+    if weights_right and losses_right and plain and not unfair and (found := _on_sure(attempt, exercise, by_hand)):
+        return found
+    if weights_right and losses_right and plain and not unfair:
+        own = " (You draw z yourself, and rightly so; `model(x)` does it, too.)" if by_hand else ""
+        return Result(True, None, f"{exercise.right}{own}")
+    numeric = all(seen.losses[0].isfinite() for seen in runs)
+    slug, also = _by_calls(runs) or _by_return(runs, expected, weights_right), ""
+    if slug is None and numeric and not weights_right:
+        slug = _by_runs(runs, exercise, by_hand)
+    if slug is None and unfair:
+        why = f"You draw z yourself (`model(x)` does it for you), and the draw is not a fair one. {unfair}"
+        evidence = "" if weights_right else f"\n\n{_evidence(runs, expected, exercise)}"
+        return Result(False, None, why + evidence)
+    if slug is None and numeric and not weights_right:
+        slug, also = _by_first_loss(runs, expected, exercise, by_hand)
+    why = exercise.mistake(slug).why + also if slug else _in_words(runs, expected, weights_right)
+    if slug is None and not weights_right and not by_hand and not runs[0].happened("forward"):
+        why = f"The check could not see how z is drawn in your step; let `model(x)` encode, draw and decode. {why}"
+    if weights_right:
+        i = _first_wrong(runs, expected)
+        returned = [numbers(value) for value in runs[i].returned]
+        losses = [numbers(value) for value in expected[i].losses]
+        if all(isinstance(value, float | int | Tensor) for value in runs[i].returned):
+            pairs = [
+                (numbers(a), numbers(b)) if same(a, b) else apart(a, b)
+                for a, b in zip(runs[i].losses, expected[i].losses, strict=True)
+            ]
+            returned, losses = ([pair[place] for pair in pairs] for place in (0, 1))
+        return Result(
+            False,
+            slug,
+            f"{why}\n\nTried on a small VAE ({exercise.probes[i].about}):\n\n    returned in {STEPS} steps: "
+            f"{', '.join(returned)}\n            expected: {', '.join(losses)}",
+        )
+    return Result(False, slug, f"{why}\n\n{_evidence(runs, expected, exercise)}".lstrip())
+
+
+def _on_sure(attempt: Attempt, exercise: Exercise, by_hand: bool) -> Result | None:
+    """What is wrong with a step that is right on ordinary models: where the decoder is sure, and with the dice."""
+    if _seeds(attempt):
+        slug = "fixed-seed"
+        return Result(False, slug, exercise.mistake(slug).why)
+    runs = [run(attempt, probe) for probe in (SURE, VERY_SURE)]
+    expected = [
+        run(exercise.answer, probe, None, seen if by_hand else None)
+        for probe, seen in zip((SURE, VERY_SURE), runs, strict=True)
+    ]
+    fine = [_same_run(seen, right) for seen, right in zip(runs, expected, strict=True)]
+    if all(fine) or any(seen.error for seen in runs):
+        return None
+    (first, _), (bounded, right) = ((seen.losses, right.losses) for seen, right in zip(runs, expected, strict=True))
+    slug = None
+    if not (first.isfinite().all() or fine[0]):
+        slug = "log-of-sigmoid"
+    elif bounded.isfinite().all() and bounded[0] < 0.99 * right[0]:
+        slug = "clamped"
+    why = (
+        exercise.mistake(slug).why if slug else "With usual logits your step is right; where the decoder is sure, not."
+    )
+    i = fine.index(False)
+    came, wanted = apart(runs[i].losses, expected[i].losses)
+    return Result(
+        False,
+        slug,
+        f"{why}\n\nTried on a small VAE ({(SURE, VERY_SURE)[i].about}):\n\n    losses of {STEPS} steps: {came}\n"
+        f"           expected: {wanted}",
+    )
+
+
+def _seeds(attempt: Attempt) -> bool:
+    """Whether the step sets the seed of the common dice: they then stand alike wherever they started."""
+    one, other = (run(attempt, PROBES[0], start=start) for start in (11, 12))
+    states = [*one.states[1:], *other.states[1:]]
+    return (
+        not (one.error or other.error)
+        and len(one.states) == len(other.states) == STEPS
+        and all(torch.equal(state, states[0]) for state in states)
+    )
+
+
+def _by_runs(runs: list[Run], exercise: Exercise, by_hand: bool) -> str | None:
+    """The mistake that leads to the same losses and weights; by_hand: with the rolls of these runs."""
+    for mistake in exercise.mistakes:
+        if all(
+            _same_run(seen, run(mistake.function, exercise.probes[i], seen, seen if by_hand else None))
+            for i, seen in enumerate(runs)
+        ):
+            return mistake.slug
+    return None
+
+
+def _unfair(attempt: Attempt) -> str:
+    """What is wrong with the rolls that a function makes for a large batch, in words; '' where nothing is."""
+    seen = run(attempt, Probe(_try(500, 3, lambda weights: torch.optim.SGD(weights, lr=0.0))))
+    if seen.error or any(rolls is None or not rolls.isfinite().all() for rolls in seen.rolls):
+        return "For a large batch, the dice behind z can't be read."
+    first, second, _ = (rolls.double() for rolls in seen.rolls if rolls is not None)
+    if torch.equal(first, second):
+        return "Two steps roll the same ones."
+    if same_in_rows(first):
+        return "All pictures of a batch share one roll."
+    if same_in_columns(first):
+        if bool((first - first[:, :1]).abs().max() < 1e-3):
+            return "All numbers of a code share one roll."
+        return "All numbers of a code move together, as if they came of one roll (up to sign and scale)."
+    if wrong := not_standard_normal(torch.cat([first, second])):
+        return f"(z - mu) / sigma with sigma = exp(logvar / 2) should be standard normal, and is not: {wrong}."
+    return ties(first, second)
+
+
+def _same_weights(a: Run, b: Run) -> bool:
+    return len(a.weights) == len(b.weights) and all(same(v, w) for v, w in zip(a.weights, b.weights, strict=True))
+
+
+def _same_run(a: Run, b: Run) -> bool:
+    return not (a.error or b.error) and _same_weights(a, b) and same(a.losses, b.losses)
+
+
+def _by_calls(runs: list[Run]) -> str | None:
+    """The mistake that the calls themselves give away."""
+    events = runs[0].events[0]
+    parts = "a part" in events or "a picture" in events
+    if events.count("step") > 1 and parts:
+        pictures = [len(probe.make()["x"]) for probe in PROBES]
+        each = all(
+            seen.events[0].count("step") == seen.events[0].count("a picture") == n and "a part" not in seen.events[0]
+            for seen, n in zip(runs, pictures, strict=True)
+        )
+        if each:
+            return "step-per-picture"
+        raise Stopped(
+            f"There is more than one step in a call: `optimizer.step()` is called {events.count('step')} times, on "
+            f"parts of a batch of {pictures[0]}. One training step moves the weights once, along the gradient of the "
+            "mean over the whole batch."
+        )
+    if events.count("step") > 1:
+        return "several-steps"
+    runs_of_model = [place for place, event in enumerate(events) if event == "forward"]
+    if runs_of_model and "step" in events and runs_of_model[0] < events.index("step") < runs_of_model[-1]:
+        return "loss-after-step"
+    if len(runs_of_model) > 1 and not parts:
+        return "called-twice"
+    if "in eval mode" in events:
+        return "eval-mode"
+    if runs[0].moved:
+        return None if runs[0].happened("step") else "own-optimizer"
+    if not runs[0].happened("step"):
+        return "no-step" if runs[0].happened("backward") else "no-backward"
+    if not runs[0].happened("backward"):
+        return "no-backward"
+    if events.index("step") < events.index("backward"):
+        return "step-before-backward"
+    return "zero-grad-too-late" if "zero_grad" in events[events.index("backward") :] else "detached"
+
+
+def _by_return(runs: list[Run], expected: list[Run], weights_right: bool) -> str | None:
+    """The mistake in what a right step returns."""
+    returned = [value for seen in runs for value in seen.returned]
+    if not weights_right:
+        return None
+    if all(value is None for value in returned):
+        return "returns-nothing"
+    if all(isinstance(value, Tensor) for value in returned) and all(
+        same(a.losses, b.losses) for a, b in zip(runs, expected, strict=True)
+    ):
+        return "returns-tensor"
+    return None
+
+
+def _by_first_loss(runs: list[Run], expected: list[Run], exercise: Exercise, by_hand: bool) -> tuple[str | None, str]:
+    """The mistake that has this first loss, where the steps show that there is another one besides; and which."""
+    first, right = (torch.stack([seen.losses[0] for seen in some]) for some in (runs, expected))
+    pictures = torch.tensor([float(len(probe.make()["x"])) for probe in exercise.probes])
+    for mistake in exercise.mistakes if not same(first, right) else ():
+        values = []
+        for i, probe in enumerate(exercise.probes):
+            other = run(mistake.function, probe, runs[i], runs[i] if by_hand else None)
+            if other.error or not any(same(first[i], other.losses[0] * times) for times in (1, pictures[i])):
+                break
+            values.append(other.losses[0])
+        if len(values) < len(runs) or same(torch.stack(values), right):
+            continue
+        if same(first, torch.stack(values)):
+            return mistake.slug, " And something else: the way from the loss to the weights is not right, either."
+        if same(first, torch.stack(values) * pictures):
+            return mistake.slug, " And something else: you sum over the batch, where the course averages."
+    return None, ""
+
+
+def _stopped(seen: Run, exercise: Exercise) -> Result:
+    """A step that raised an error: the mistakes that raise the same one at the same place, else its line."""
+    assert seen.error is not None
+    said = str(seen.error.__cause__ or seen.error)
+    slug = None
+    if "does not require grad" in said:
+        slug = "no-grad" if seen.happened("without gradients") else "detached"
+    elif "only for scalar outputs" in said:
+        slug = "not-averaged"
+    elif "between 0 and 1" in said:
+        slug = "no-sigmoid"
+    elif "'float' object has no attribute 'backward'" in said:
+        slug = "detached"
+    elif not seen.happened("forward") and "device" in said.lower():
+        other = run(exercise.mistake("get-device").function, exercise.probes[0])
+        slug = "get-device" if other.error and str(other.error) == said else None
+    if slug is None or not isinstance(seen.error, Stopped):
+        raise seen.error
+    return Result(False, slug, f"{exercise.mistake(slug).why}\n\n{seen.error}")
+
+
+def _in_words(runs: list[Run], expected: list[Run], weights_right: bool) -> str:
+    """What differs, where no known mistake does the same."""
+    place = _first_wrong(runs, expected)
+    a, b = runs[place], expected[place]
+    if any(value is None for value in a.returned):
+        return "Your function returned nothing (`None`): is a `return` missing?"
+    if not all(isinstance(value, float | int | Tensor) for value in a.returned):
+        return f"Your function returned {kind(a.returned[0])}; the loss as a float is expected."
+    if weights_right:
+        rule = relation([(some.losses, right.losses) for some, right in zip(runs, expected, strict=True)])
+        pictures = [float(len(probe.make()["x"])) for probe in PROBES]
+        if all(same(some.losses, right.losses * n) for some, right, n in zip(runs, expected, pictures, strict=True)):
+            rule = "It is the sum over the batch; its mean is expected."
+        return f"The weights move as they should, but the loss that you return is another one. {rule}".rstrip()
+    if not a.moved:
+        return "No weight moves in your step."
+    loss_right = same(a.losses[0], b.losses[0])
+    way, wanted = a.weights[1] - a.weights[0], b.weights[1] - b.weights[0]
+    if same(way, wanted):
+        loss = "The loss of the first step is right" if loss_right else "The loss that you return is another one"
+        if not torch.allclose(way, wanted, rtol=1e-5, atol=2e-6 * wanted.abs().max().item()):
+            return f"{loss}; the step that it makes is nearly, but not exactly, the right one."
+        return f"{loss}; the weights after the first step are right, and those after later ones are not."
+    rule = relation([(way, wanted)]).replace("Everything", "The first step")
+    which = "are not those of a step on the mean negative ELBO"
+    if loss_right:
+        return f"The loss of the first step is right, but the weights after it {which}. {rule}".rstrip()
+    return f"The loss is another one, and the weights after it {which}. {rule}".rstrip()
+
+
+def _evidence(runs: list[Run], expected: list[Run], exercise: Exercise) -> str:
+    """What came out of the first probe, beside what was expected."""
+    i = _first_wrong(runs, expected)
+    seen, wanted, about = runs[i], expected[i], exercise.probes[i].about
+    losses, right_losses = numbers(seen.losses), numbers(wanted.losses)
+    if not same(seen.losses, wanted.losses):
+        losses, right_losses = apart(seen.losses, wanted.losses)
+    ways, right_ways = numbers(_ways(seen)), numbers(_ways(wanted))
+    if not _same_weights(seen, wanted):
+        ways, right_ways = apart(_ways(seen), _ways(wanted))
+    lines = [
+        f"    losses of {STEPS} steps: {losses}",
+        f"           expected: {right_losses}",
+        f"    how far from the start the weights are after each: {ways}",
+        f"                                             expected: {right_ways}",
+    ]
+    return f"Tried on a small VAE ({about}; always the same pictures):\n\n" + "\n".join(lines)
+
+
+def _first_wrong(runs: list[Run], expected: list[Run]) -> int:
+    """The number of the first probe on which weights differ, or, where they are right on all, losses do."""
+    pairs = list(zip(runs, expected, strict=True))
+    for differ in (
+        [not _same_weights(seen, right) for seen, right in pairs],
+        [not same(seen.losses, right.losses) for seen, right in pairs],
+    ):
+        if any(differ):
+            return differ.index(True)
+    return 0
+
+
+def _ways(seen: Run) -> Tensor:
+    return torch.stack([(after - seen.weights[0]).norm() for after in seen.weights[1:]])
+
+
+TASK = """Write one training step: run the model on `x`, take the negative ELBO of each picture and its mean over the
+batch, and let the optimizer move the weights. `model(x)` returns `(parameters, mu, logvar)`; `parameters` are Bernoulli
+logits, as `bernoulli_nll` takes them. Return the loss as a float."""
+
+EXERCISE = Exercise(
+    name="training_step",
+    task=TASK,
+    stub="training_step(model, optimizer, x)",
+    hints=(
+        "Two halves. First a number that says how bad the model is on these pictures. Then move the weights so that it "
+        "falls; notebook 01 had that half, too.",
+        "For the loss: one run of the model, `bernoulli_nll` and `gaussian_kl` for each picture, and the mean over "
+        "the batch of their sum. To move the weights: `zero_grad()`, `backward()` and `step()`. Which of them belong "
+        "to the loss, which to the optimizer, and in which order?",
+        "`parameters, mu, logvar = model(x)`; the loss is the mean of `bernoulli_nll(…) + gaussian_kl(…)`. Then "
+        "`optimizer.zero_grad()`, `loss.backward()`, `optimizer.step()`, in this order, and `return loss.item()`.",
+    ),
+    solution=training_step,
+    mistakes=MISTAKES,
+    right="The losses and all the weights are where they should be after each of three steps, with gradient descent "
+    "and with Adam.",
+    probes=PROBES,
+    judge=judge,
+)

@@ -1,0 +1,59 @@
+"""The types that models, training, measures, exercises and figures share, for type checkers and for whoever brings a model.
+
+`models.Autoencoder` is a `LatentModel` and `models.VAE` a `VariationalModel`; a class of your own is one where it has
+the same attributes, without inheriting anything from here.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol
+
+from torch import Tensor, nn
+
+Shape = tuple[int, int, int]  # (C, H, W) of one picture
+Likelihood = Literal["gaussian", "bernoulli"]
+Loss = Callable[[Any, Tensor], dict[str, Tensor]]  # (model, batch) -> {"loss": (batch,), ...}; each names its models
+
+
+class LatentModel(Protocol):
+    """A model that encodes pictures (batch, C, H, W) in [0, 1] and decodes codes (batch, latent_dim)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of one picture."""
+
+    @property
+    def latent_dim(self) -> int:
+        """How many numbers a code has."""
+
+    def encode(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Return codes (batch, latent_dim), or mu and logvar of their distributions, each (batch, latent_dim)."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return pictures, or the parameters of p(x|z) (a VAE's), (batch, C, H, W)."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Return the weights, as `torch.nn.Module.parameters` does."""
+
+
+class VariationalModel(LatentModel, Protocol):
+    """A VAE: a `LatentModel` with a distribution over codes and a likelihood."""
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """The family of p(x|z); whatever has this attribute is taken for a VAE."""
+
+    @property
+    def sigma(self) -> float | None:
+        """The standard deviation of a Gaussian p(x|z), in units of pixels in [0, 1]; unused for a Bernoulli."""
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mu and logvar = log sigma^2 of q(z|x), each (batch, latent_dim)."""
+
+    def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Return one draw z from N(mu, sigma^2) for each row, (batch, latent_dim)."""
+
+    def mean(self, z: Tensor) -> Tensor:
+        """Return the mean pictures of p(x|z), (batch, C, H, W) in [0, 1]."""
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the parameters of p(x|z) for one draw z, mu and logvar."""
