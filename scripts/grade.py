@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from pathlib import Path
 
-from scripts.assignments import BUILD, WITHOUT
+from scripts.assignments import BUILD, nbgrader_is_there
+from scripts.grading.terms import ASSIGNMENTS, CourseError, term
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the program.
+
+    Returns:
+        Its exit status.
+    """
     parser = argparse.ArgumentParser(prog="make grade", description=__doc__)
     parser.add_argument("submissions", type=Path, nargs="?", help="folder or zip file with the students' notebooks")
     parser.add_argument("--term", default="example", help="the term the assignments were made for")
@@ -24,18 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
     if options.submissions is None:
         print("Which submissions? make grade SUBMISSIONS=folder", file=sys.stderr)
         return 1
-    try:
-        import nbgrader  # noqa: F401
-    except ImportError:
-        print(WITHOUT, file=sys.stderr)
-        return 1
-    from scripts.grading.course import ASSIGNMENTS, Course, CourseError, term
-    from scripts.grading.run import Limits, grade
-
-    warnings.filterwarnings("ignore", module="nbgrader")  # about its database; nothing to act on
     if options.only and options.only not in ASSIGNMENTS:
         print(f"--only={options.only}: there are {', '.join(ASSIGNMENTS)}.", file=sys.stderr)
         return 1
+    if not nbgrader_is_there():
+        return 1
+    from scripts.grading.course import Course
+    from scripts.grading.run import Limits, grade
+
     folder = options.submissions.resolve()
     results = options.out or folder.with_name(f"{folder.stem}-graded")
     try:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts.paths import ROOT
+
 FIRST = "notebooks/01_autoencoder.ipynb"
-# Turns off news, the search for updates and the question about them: JupyterLab asks the network nothing.
+# Turns off news, the search for updates and the question about them, so that JupyterLab uses no network.
 SETTINGS = ROOT / "scripts" / "jupyter"
 
 
 def has_display() -> bool:
-    """Whether a browser can open here: not in CI, and on Linux only where a display or $BROWSER is set."""
+    """Return whether a browser can open here: not in CI, and on Linux only if a display or $BROWSER is set."""
     if os.environ.get("CI"):
         return False
     if not sys.platform.startswith("linux"):
@@ -22,7 +22,7 @@ def has_display() -> bool:
 
 
 def can_encrypt_kernels() -> bool:
-    """Whether these versions of Jupyter and ZeroMQ can encrypt what server and kernel tell each other."""
+    """Return whether these versions of Jupyter and ZeroMQ can encrypt the traffic between server and kernels."""
     import zmq
     from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
 
@@ -30,7 +30,7 @@ def can_encrypt_kernels() -> bool:
 
 
 def arguments(given: list[str]) -> list[str]:
-    """JupyterLab's arguments: the course's own, except those that `given` sets itself, then `given`."""
+    """Return JupyterLab's arguments: the course's own, except those that `given` sets itself, then `given`."""
     ours = {
         "--ServerApp.root_dir": str(ROOT),
         "--LabApp.default_url": f"/lab/tree/{FIRST}",

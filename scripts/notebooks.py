@@ -1,10 +1,10 @@
 """Run the course's notebooks from the command line.
 
-    notebooks.py run [NAME ...]                          executed copies, HTML pages and a table in build/
-    notebooks.py refresh [NAME ...]                      the notebooks themselves, with new outputs
-    notebooks.py claims [NAME ...] --seeds 1 2 3 [--dataset mnist]          how often each claim holds
+    python -m scripts.notebooks run [NAME ...]           executed copies, HTML pages and a table in build/
+    python -m scripts.notebooks refresh [NAME ...]       the notebooks themselves, with new outputs
+    python -m scripts.notebooks claims [NAME ...] --seeds 1 2 3 [--dataset mnist]     how often each claim holds
 
-NAME is the start of a notebook's name, such as 01; none named means all. `make run`, `make notebooks` and
+NAME is the start of a notebook's name, such as 01; without a name, all are run. `make run`, `make notebooks` and
 `make claims` call this.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -23,33 +24,36 @@ from pathlib import Path
 import nbformat
 import psutil
 import zmq
-from ipykernel.kernelspec import get_kernel_dict
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning import LocalProvisioner
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from traitlets import default
 
-ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = ROOT / "notebooks"
-BUILD = ROOT / "build"
+from scripts.paths import BUILD, NOTEBOOKS
+from vae_utils.files import DataError, write_atomically
+
 CELL_TIMEOUT = 600  # seconds for one cell
-SAMPLING = 0.05  # seconds between two looks at the kernel's memory
+SAMPLING = 0.05  # seconds between two readings of the kernel's memory
 HELD, BROKEN = "✓ ", "✗ "  # what vae_utils.claim prints before a sentence
 NOT_HERE = "Does not hold here: "
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 COURSE_VARIABLES = ("VAE_SEED", "VAE_DATASET", "VAE_STRICT")
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
 class UnknownNotebookError(ValueError):
-    """No notebook has a name that starts this way."""
+    """No notebook's name starts this way."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence that a cell printed with its verdict; `cell` is the number in its brackets and `place`
-    counts its claims from 0."""
+    """A sentence that a cell printed, with its verdict.
+
+    `cell` is the cell's execution count, and `place` the claim's number among those of the cell, from 0.
+    """
 
     cell: int
     place: int
@@ -59,8 +63,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Execution:
-    """One run of a notebook: what it looks like afterwards, the wall-clock seconds, the peak memory in MB of
-    its kernel and the kernel's children, and what stopped it, in one line (None: nothing)."""
+    """One run of a notebook.
+
+    `notebook` holds the new outputs, `seconds` is wall-clock time, `peak_mb` the most resident memory of the kernel and
+    its children in MB, and `error` one line on what stopped the run (None: nothing).
+    """
 
     path: Path
     notebook: NotebookNode
@@ -74,56 +81,51 @@ class Execution:
         return [claim for cell in self.notebook.cells for claim in claims_of(cell)]
 
 
-class ThisPython(KernelSpecManager):
-    """Knows one kernel, python3: the Python that runs this, whatever else the machine has by that name."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(**get_kernel_dict())
-
-
 class ThisPythonKernel(AsyncKernelManager):
-    """A kernel of the Python that runs this."""
+    """A kernel of the running Python, whatever other kernels this machine has installed as python3."""
 
     @default("kernel_spec_manager")
-    def _this_python(self) -> ThisPython:
-        return ThisPython(parent=self)
+    def _no_installed_kernels(self) -> KernelSpecManager:
+        return KernelSpecManager(parent=self, kernel_dirs=[])
 
     @default("transport_encryption")
-    def _encrypt(self) -> str:
-        return "auto" if zmq.has("curve") else "disabled"  # unencrypted, the kernel warns each time it starts
+    def _encrypt_if_possible(self) -> str:
+        return "auto" if zmq.has("curve") else "disabled"  # an unencrypted kernel warns each time it starts
 
 
 class PeakMemory(threading.Thread):
-    """Watches a process and its children until stopped; `mb` is the most resident memory seen at once."""
+    """Sample the resident memory of a process and its children until stopped; `mb` is the maximum."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
-        self.process = psutil.Process(pid)
+        self.pid = pid
         self.stopped = threading.Event()
         self.mb = 0.0
 
     def run(self) -> None:
-        while not self.stopped.is_set():
-            try:
-                family = [self.process, *self.process.children(recursive=True)]
-            except psutil.NoSuchProcess:
+        """Sample until `stopped` is set."""
+        while True:
+            self.mb = max(self.mb, resident_mb(self.pid))
+            if self.stopped.wait(SAMPLING):
                 return
-            self.mb = max(self.mb, sum(map(resident_bytes, family)) / 1e6)
-            self.stopped.wait(SAMPLING)
 
 
-def resident_bytes(process: psutil.Process) -> int:
-    """Resident memory of a process, 0 once it is gone."""
-    try:
-        return process.memory_info().rss
-    except psutil.Error:
-        return 0
+def resident_mb(pid: int) -> float:
+    """Return the resident memory in MB of a process and its children; those that have ended count as 0."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for member in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += member.memory_info().rss
+    return total / 1e6
 
 
 def select(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
-    """The notebooks of `folder` whose names start with one of `names`, in order; all of them for no names.
+    """Return the notebooks of `folder` whose names start with one of `names`, in order; without names, all.
 
-    Raises UnknownNotebookError for a name that fits none.
+    Raises:
+        UnknownNotebookError: A name fits no notebook.
     """
     notebooks = sorted(folder.glob("[0-9]*.ipynb"))
     for name in names:
@@ -136,12 +138,15 @@ def select(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
 def execute(
     path: Path, variables: dict[str, str] | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Execution:
-    """Run a notebook top to bottom in a new kernel, in its own folder; the file stays as it is.
+    """Run a notebook top to bottom in a new kernel, in its own folder, and leave the file as it is.
 
-    `variables` are the VAE_SEED, VAE_DATASET and VAE_STRICT that the notebook sees; it does not see those of
-    this process. `progress` is called before each code cell with its number from 1 and the number of code
-    cells. A cell that fails, a kernel that dies and a cell that takes longer than CELL_TIMEOUT end the run;
-    the result's `error` tells.
+    A cell that fails, a kernel that dies and a cell that takes longer than CELL_TIMEOUT end the run; the result's
+    `error` names the reason.
+
+    Args:
+        path: The notebook.
+        variables: VAE_SEED, VAE_DATASET and VAE_STRICT for the notebook, which does not see this process's own.
+        progress: Called before each code cell with its number, from 1, and the number of code cells.
     """
     notebook = nbformat.read(path, as_version=4)
     strip(notebook)
@@ -151,8 +156,10 @@ def execute(
 
     def watch(**_: object) -> None:
         nonlocal memory
-        memory = PeakMemory(client.km.provisioner.pid)
-        memory.start()
+        kernel = client.km.provisioner if client.km else None
+        if isinstance(kernel, LocalProvisioner) and kernel.pid:
+            memory = PeakMemory(kernel.pid)
+            memory.start()
 
     def on_cell(**_: object) -> None:
         nonlocal current
@@ -196,7 +203,7 @@ def execute(
 
 
 def strip(notebook: NotebookNode) -> None:
-    """Take away, in place, what a run leaves in a notebook: outputs, counts, time stamps and widget state."""
+    """Remove, in place, what a run leaves in a notebook: outputs, counts, time stamps and widget state."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         for stamp in ("execution", "ExecuteTime"):
@@ -206,7 +213,7 @@ def strip(notebook: NotebookNode) -> None:
 
 
 def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Neighboring pieces of one stream as one output: how a kernel cuts its text depends on the moment."""
+    """Join neighboring outputs of the same stream: where a kernel cuts its text depends on the moment."""
     merged: list[NotebookNode] = []
     for output in outputs:
         last = merged[-1] if merged else None
@@ -218,8 +225,10 @@ def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def without_widgets(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Outputs without their widgets, which no file can bring back: what else an output holds (a static figure as
-    HTML) is then what is shown. One that holds nothing else is left out."""
+    """Remove widgets, which a file can't store, in favor of an output's static figure in HTML.
+
+    An output without such a figure is left out.
+    """
     kept = []
     for output in outputs:
         was_widget = output.get("data", {}).pop(WIDGET_VIEW, None) is not None
@@ -229,7 +238,7 @@ def without_widgets(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def claims_of(cell: NotebookNode) -> Iterator[Claim]:
-    """The claims that a cell printed."""
+    """Yield the claims that a cell printed."""
     streams = [output for output in cell.get("outputs", []) if output.get("name") == "stdout"]
     lines = [line for output in streams for line in output.text.splitlines()]
     marked = [line for line in lines if line.startswith((HELD, BROKEN))]
@@ -238,19 +247,17 @@ def claims_of(cell: NotebookNode) -> Iterator[Claim]:
         yield Claim(cell.execution_count, place, sentence, line.startswith(HELD))
 
 
-def write_atomically(notebook: NotebookNode, path: Path) -> None:
-    """Write a notebook so that `path` holds either the old one or the whole new one."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        nbformat.write(notebook, beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+def store(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook so that `path` holds either the old one or the whole new one. Raise DataError if it can't be."""
+    text = nbformat.writes(notebook) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def page(execution: Execution) -> str:
-    """The run as one HTML page. Style and pictures are inside; only formulas need the network, for MathJax,
-    and read as LaTeX without it."""
+    """Return the run as one HTML page that holds its style and pictures.
+
+    Only formulas need the network, for MathJax; without it they read as LaTeX.
+    """
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(embed_images=True, require_js_url="", jquery_url="")
@@ -259,7 +266,7 @@ def page(execution: Execution) -> str:
 
 
 def table(executions: Sequence[Execution]) -> str:
-    """Time, memory and claims of each run, one line each."""
+    """Return seconds, memory and claims of each run, one line per run."""
     width = max([len("notebook"), *(len(execution.path.stem) for execution in executions)])
     lines = [f"{'notebook':{width}}  seconds  peak MB  claims held"]
     for execution in executions:
@@ -271,17 +278,17 @@ def table(executions: Sequence[Execution]) -> str:
 
 
 def with_progress(path: Path, variables: dict[str, str], label: str = "") -> Execution:
-    """`execute`, saying on the terminal where it is."""
+    """Run a notebook by `execute` and report the progress on the terminal."""
     name = f"{path.stem}{label}"
     live = sys.stdout.isatty()
     if not live:
         print(f"{name} ...", flush=True)
 
-    def tell(cell: int, cells: int) -> None:
+    def report(cell: int, cells: int) -> None:
         if live:
             print(f"\r{name}: cell {cell} of {cells}\x1b[K", end="", flush=True)
 
-    execution = execute(path, variables, tell)
+    execution = execute(path, variables, report)
     end = f"failed in {execution.error}" if execution.error else f"{execution.seconds:.0f} s"
     start = "\r\x1b[K" if live else ""
     print(f"{start}{name}: {end}", flush=True)
@@ -289,8 +296,7 @@ def with_progress(path: Path, variables: dict[str, str], label: str = "") -> Exe
 
 
 def run(paths: Sequence[Path]) -> int:
-    """Leave each notebook's executed copy and page, and the table, in build/; return 1 if one failed, else
-    0."""
+    """Write each notebook's executed copy and page, and the table, to build/; return 1 if one failed, else 0."""
     BUILD.mkdir(exist_ok=True)
     ours = {name: os.environ[name] for name in COURSE_VARIABLES if name in os.environ}
     executions = []
@@ -306,26 +312,23 @@ def run(paths: Sequence[Path]) -> int:
 
 
 def refresh(paths: Sequence[Path]) -> int:
-    """Store new outputs in each notebook, with the defaults that it names itself and every claim checked; one
-    that fails stays as it was. Return 1 if one failed, else 0."""
+    """Store new outputs in each notebook, run with its own defaults and strict claims.
+
+    A notebook that fails stays as it was. Return 1 if one failed, else 0.
+    """
     failures = 0
     for path in paths:
         execution = with_progress(path, {"VAE_STRICT": "1"})
         if execution.error:
             failures += 1
             continue
-        execution.notebook.metadata.kernelspec = {
-            "display_name": "Python 3 (ipykernel)",
-            "language": "python",
-            "name": "python3",
-        }
-        write_atomically(execution.notebook, path)
+        execution.notebook.metadata.kernelspec = KERNEL
+        store(execution.notebook, path)
     return int(failures > 0)
 
 
 def claims(paths: Sequence[Path], seeds: Sequence[int], dataset: str | None) -> int:
-    """Print in how many seeds each claim holds; return 1 if one does not hold in all, or a run failed, else
-    0."""
+    """Print in how many seeds each claim holds; return 1 if a claim failed in one or a run failed, else 0."""
     good = True
     for path in paths:
         runs = {}
@@ -341,11 +344,11 @@ def claims(paths: Sequence[Path], seeds: Sequence[int], dataset: str | None) -> 
 
 
 def tally(runs: dict[int, Execution]) -> tuple[str, bool]:
-    """In how many of the runs (seed: run of one notebook) each claim holds, as text, and whether all hold in
-    all.
+    """Count in how many runs of one notebook, by seed, each claim holds; return text, and whether all hold in all.
 
-    Claims of two runs are the same claim if they stand at the same place: a sentence may name the figures of
-    its run. A claim that a run did not reach did not hold there."""
+    Claims of two runs are the same claim if they stand at the same place: a sentence may name the figures of its run.
+    A claim that a run did not reach did not hold there.
+    """
     found = {seed: {(claim.cell, claim.place): claim for claim in execution.claims} for seed, execution in runs.items()}
     first = next(iter(runs.values()))
     lines = [first.path.stem]
@@ -371,7 +374,7 @@ def tally(runs: dict[int, Execution]) -> tuple[str, bool]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 good, 1 something failed, 2 no such notebook."""
+    """Run the command line; return the exit status: 0 good, 1 something failed, 2 no such notebook."""
     parser = argparse.ArgumentParser(description="Run the course's notebooks.")
     tasks = parser.add_subparsers(dest="task", required=True)
     for task, text in (
@@ -398,6 +401,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnknownNotebookError as problem:
         print(problem, file=sys.stderr)
         return 2
+    except DataError as problem:
+        print(problem, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130

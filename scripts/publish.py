@@ -1,12 +1,15 @@
-"""Stamp the course with the address of its repository: in pyproject.toml, and from there in every link to Colab and
-Binder, in the notebooks' first code cell, README and CITATION.
+"""Stamp the course with the address of its repository.
 
-    publish.py --repo OWNER/NAME [--branch BRANCH]      a new address
-    publish.py                                          the address that pyproject.toml has, stamped again
-    publish.py --cells FILE ...                         the same, in these notebooks alone
+It goes to pyproject.toml, and from there to every link to Colab and Binder, the notebooks' first code cell, README.md
+and CITATION.cff.
 
-`make publish REPO=owner/name` calls this. Outputs of notebooks stay as they are. Everything is worked out before the
-first file is written, and each file is replaced in one step.
+    python3 -m scripts.publish --repo OWNER/NAME [--branch BRANCH]    a new address
+    python3 -m scripts.publish                                        the address in pyproject.toml, stamped again
+    python3 -m scripts.publish --cells FILE ...                       the same, in these notebooks alone
+
+`make publish REPO=owner/name` calls this, with any Python from 3.9 that the machine has: only the standard library is
+imported. Outputs of notebooks stay as they are. Every text is computed before the first file is written, and each file
+is replaced in one step.
 """
 
 from __future__ import annotations
@@ -22,13 +25,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts.paths import ROOT
+
 UNSET = "https://unset.invalid/owner/name"  # .invalid is a name that never exists, by RFC 2606
 SETTING = re.compile(r'^Repository = "([^"]*)"$', re.MULTILINE)
 ADDRESS = re.compile(r"https://github\.com/(?P<owner>[^/]+)/(?P<name>[^/]+)(?:/tree/(?P<branch>.+))?")
 OWNER = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}")
 NAME = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,100}")
-# What git allows, less what would have to be escaped somewhere.
+# The names that git allows, except those that would have to be escaped somewhere.
 BRANCH = re.compile(r"(?!.*(?:\.\.|//|/\.|\.lock(?:/|$)))[A-Za-z0-9_][A-Za-z0-9._/-]*(?<![./])")
 BLOCK = re.compile(r"(<!-- address -->\n).*?(<!-- /address -->)", re.DOTALL)
 ROW = re.compile(r"^(\| \[[^\]]*\]\(notebooks/([\w-]+\.ipynb)\) \|[^|]*\|)(?:[^|\n]*\|)?$", re.MULTILINE)
@@ -41,7 +45,7 @@ Json = dict[str, Any]
 
 
 class PublishError(ValueError):
-    """An address that can't be, or a file without the place to put it. The message says what to do."""
+    """An impossible address, or a file without a place for it. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -54,30 +58,31 @@ class Home:
 
     @property
     def url(self) -> str:
-        """The repository's page; what pyproject.toml holds."""
+        """The repository's page, which pyproject.toml holds."""
         page = f"https://github.com/{self.owner}/{self.name}"
         return page if self.branch == "main" else f"{page}/tree/{self.branch}"
 
     @property
     def source(self) -> str:
-        """Where pip fetches the package from."""
+        """The source that pip fetches the package from."""
         return f"git+https://github.com/{self.owner}/{self.name}@{self.branch}"
 
     def colab(self, notebook: str) -> str:
-        """The address that opens notebooks/`notebook` in Colab."""
+        """Return the address that opens notebooks/`notebook` in Colab."""
         where = f"{self.owner}/{self.name}/blob/{self.branch}/notebooks/{notebook}"
         return f"https://colab.research.google.com/github/{where}"
 
     def binder(self, notebook: str) -> str:
-        """The address that opens notebooks/`notebook` in Binder."""
+        """Return the address that opens notebooks/`notebook` in Binder."""
         where = f"{self.owner}/{self.name}/{quote(self.branch, safe='')}"
         return f"https://mybinder.org/v2/gh/{where}?urlpath=lab/tree/notebooks/{notebook}"
 
 
 def parse(repo: str, branch: str = "") -> Home:
-    """The home that a person names: owner/name, or its address on GitHub; no branch means main.
+    """Parse a repository given as owner/name or as its address on GitHub; no branch means main.
 
-    Raises PublishError for anything else.
+    Raises:
+        PublishError: `repo` or `branch` is malformed.
     """
     short = re.sub(r"^(?:https://github\.com/|git@github\.com:)", "", repo.strip()).rstrip("/").removesuffix(".git")
     owner, _, name = short.partition("/")
@@ -93,9 +98,10 @@ def parse(repo: str, branch: str = "") -> Home:
 
 
 def read_home(pyproject: str) -> Home | None:
-    """The home that the text of pyproject.toml names; None while it is unset.
+    """Return the home that the text of pyproject.toml names, or None while it is unset.
 
-    Raises PublishError where the setting is missing or names no repository on GitHub.
+    Raises:
+        PublishError: The setting is missing or names no repository on GitHub.
     """
     found = SETTING.search(pyproject)
     if not found:
@@ -109,12 +115,12 @@ def read_home(pyproject: str) -> Home | None:
 
 
 def links(home: Home | None, notebook: str, up: str = "") -> tuple[str, str]:
-    """Where the links to Colab and Binder of a notebook lead; `up` leads from the page to the repository's root."""
+    """Return a notebook's links to Colab and Binder; `up` leads from the page to the repository's root."""
     return (home.colab(notebook), home.binder(notebook)) if home else (f"{up}{EXPLAINED}", f"{up}{EXPLAINED}")
 
 
 def bootstrap(home: Home | None) -> str:
-    """The code of the cell that fetches the course where it is not installed."""
+    """Return the code of the cell that fetches the course if it is not installed."""
     if home:
         source = f'    home = getenv("VAE_SOURCE", "{home.source}")'
     else:
@@ -132,16 +138,19 @@ if not find_spec("vae_utils"):
 
 
 def badges(home: Home | None, notebook: str) -> str:
-    """The line below a notebook's title."""
+    """Return the line below a notebook's title."""
     colab, binder = links(home, notebook, "../")
     return f"[Open in Colab]({colab}) · [Open in Binder]({binder})"
 
 
 def stamp_notebook(text: str, home: Home | None, name: str) -> str:
-    """A notebook's JSON with its line of links and its bootstrap cell; outputs stay as they are.
+    """Return a notebook's JSON with its line of links and its bootstrap cell; outputs stay as they are.
 
-    A new bootstrap cell goes before the first code cell, with the count that a run would give it: where the course
-    is installed it prints nothing. Raises PublishError where the notebook does not open with a title.
+    A new bootstrap cell goes before the first code cell, with the execution count that a run would give it: in a run
+    with the course installed it prints nothing.
+
+    Raises:
+        PublishError: The notebook does not open with a title.
     """
     notebook: Json = json.loads(text)
     cells: list[Json] = notebook["cells"]
@@ -165,21 +174,22 @@ def stamp_notebook(text: str, home: Home | None, name: str) -> str:
 
 
 def set_source(cell: Json, source: str) -> None:
-    """Give a cell a source, as the list of lines that Jupyter writes."""
+    """Set a cell's source, as the list of lines that Jupyter writes."""
     cell["source"] = source.splitlines(keepends=True)
 
 
 def count_on(cell: Json) -> None:
-    """Let a cell that was run have run one later."""
+    """Add 1 to the execution count of a cell that was run."""
     for part in (cell, *cell.get("outputs", [])):
         if part.get("execution_count"):
             part["execution_count"] += 1
 
 
 def stamp_readme(text: str, home: Home | None) -> str:
-    """README with the block about its address and the links of each row of a table that begins with a notebook.
+    """Return README.md with its block about the address and the links in each table row that begins with a notebook.
 
-    Raises PublishError where the block's marks are missing.
+    Raises:
+        PublishError: The block's marks are missing.
     """
     if not BLOCK.search(text):
         raise PublishError("README.md has no block between <!-- address --> and <!-- /address -->: put the marks back.")
@@ -208,15 +218,16 @@ def stamp_readme(text: str, home: Home | None) -> str:
 
 
 def stamp_citation(text: str, home: Home | None) -> str:
-    """CITATION.cff with the repository, once there is one."""
+    """Return CITATION.cff with the repository, if there is one."""
     text = CITED.sub("", text)
     return text + f"repository-code: {json.dumps(home.url)}\n" if home else text
 
 
 def stamped(root: Path, home: Home | None) -> dict[Path, str]:
-    """What each file that depends on the address is to hold; pyproject.toml comes first.
+    """Return the new text of each file that depends on the address, pyproject.toml first.
 
-    Raises PublishError where a file has no place for it.
+    Raises:
+        PublishError: A file can't be read or has no place for the address.
     """
 
     def read(path: Path) -> str:
@@ -237,13 +248,18 @@ def stamped(root: Path, home: Home | None) -> dict[Path, str]:
 
 
 def write_all(wanted: dict[Path, str]) -> list[Path]:
-    """Replace the files whose text is another, each in one step; returns them. Raises PublishError where one can't be
-    written; what was replaced until then is whole, and stamping again does the rest."""
+    """Replace the files whose text differs, each in one step, once all are written; return them.
+
+    `vae_utils.files` has no part in this: it needs a newer Python.
+
+    Raises:
+        PublishError: A file can't be written. Those that were replaced are whole, and stamping again does the rest.
+    """
     changed = {path: text for path, text in wanted.items() if path.read_text(encoding="utf-8") != text}
     beside = {path: path.with_name(f".{path.name}.new") for path in changed}
     try:
         for path, text in changed.items():
-            beside[path].write_text(text, encoding="utf-8", newline="\n")
+            beside[path].write_bytes(text.encode())
         for path in changed:
             os.replace(beside[path], path)
     except OSError as error:
@@ -257,21 +273,12 @@ def write_all(wanted: dict[Path, str]) -> list[Path]:
 
 
 def publish(root: Path, home: Home | None) -> list[Path]:
-    """Stamp the course in `root` with its home; returns the files that changed.
-
-    make installs anew where pyproject.toml is newer than the mark of the last installation; an address is no reason.
-    """
-    wanted = stamped(root, home)
-    mark = root / ".venv" / ".installed"
-    fresh = mark.exists() and mark.stat().st_mtime >= (root / "pyproject.toml").stat().st_mtime
-    changed = write_all(wanted)
-    if fresh and root / "pyproject.toml" in changed:
-        os.utime(mark)
-    return changed
+    """Stamp the course in `root` with its home; return the files that changed."""
+    return write_all(stamped(root, home))
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """The command line; returns the exit status: 0 good, 2 an address that can't be or a file that does not fit."""
+    """Run the command line; return the exit status: 0 good, 2 an impossible address or a file that does not fit."""
     parser = argparse.ArgumentParser(description="Stamp the course with the address of its repository.")
     parser.add_argument("--repo", default="", help="owner/name on GitHub; none: the address in pyproject.toml")
     parser.add_argument("--branch", default="", help="none: main, or the one in pyproject.toml")

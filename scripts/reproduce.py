@@ -1,15 +1,15 @@
-"""Make the records in data/records anew. `make reproduce` runs this.
+"""Run the experiments again and write the records in data/records. `make reproduce` calls this.
 
-    reproduce.py [NAME ...]                  each a module scripts/experiments/NAME.py; none named means all
+    python -m scripts.reproduce [NAME ...]      each a module scripts/experiments/NAME.py; without a name, all
 
 An experiment is a module with
 
-    SETTINGS    what fixes it, as JSON can hold it; "datasets" and "seeds" list what `run` is called for
-    SMALL       what to change for a run of a few seconds, on cats_dogs and seed 0 unless it says otherwise
-    run         (dataset: str, seed: int, settings: dict) -> dict of figures, as JSON can hold them
+    SETTINGS    everything that determines it, as JSON; `run` is called for each of "datasets" and "seeds"
+    SMALL       changes for a run of a few seconds, on cats_dogs and seed 0 unless it sets others
+    run         (dataset: str, seed: int, settings: dict) -> dict of figures, as JSON
 
-What is done is kept in build/records after each run, so that a stopped experiment goes on where it was. A record
-takes the place of the one before in one step, once all of its runs are done.
+Each finished run is kept in build/records, so that a stopped experiment resumes there. A new record replaces the old
+one in one step, once all of its runs are done.
 """
 
 from __future__ import annotations
@@ -25,31 +25,35 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeGuard
 from unittest import mock
 
 import numpy as np
 import torch
 
 import vae_utils
+from scripts.paths import BUILD, ROOT
 from vae_utils import data
-from vae_utils.data.files import write_atomically
+from vae_utils.files import write_atomically
 from vae_utils.runtime import best_device
 
-ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = ROOT / "scripts" / "experiments"
 RECORDS = ROOT / "data" / "records"
-UNFINISHED = ROOT / "build" / "records"
-DIGITS = 6  # significant digits that a record keeps of a figure
+UNFINISHED = BUILD / "records"
+DIGITS = 6  # significant digits of a figure in a record
 
 
 class ExperimentError(Exception):
-    """An experiment that does not exist, or that is not written as the runner needs it."""
+    """An experiment that does not exist, or lacks what the runner needs."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A module of scripts/experiments. `settings` and `small` are as JSON gives them back; `small` is complete:
-    SETTINGS with the changes of SMALL. `source` is the checksum of the module's text."""
+    """A module of scripts/experiments.
+
+    `settings` is SETTINGS and `small` is SETTINGS with the changes of SMALL, both as read back from JSON. `source` is
+    the SHA-256 checksum of the module's text.
+    """
 
     name: str
     settings: dict
@@ -59,17 +63,18 @@ class Experiment:
 
 
 def names(folder: Path = EXPERIMENTS) -> list[str]:
-    """The names of the experiments, in order."""
+    """Return the names of the experiments, in order."""
     return sorted(path.stem for path in folder.glob("[!_.]*.py"))
 
 
 def find(name: str, folder: Path = EXPERIMENTS) -> Experiment:
-    """The experiment called `name`. Raises ExperimentError where there is none or a part of it is missing."""
+    """Return the experiment called `name`. Raise ExperimentError if there is none or a part of it is missing."""
     if name not in names(folder):
         known = ", ".join(names(folder)) or "none yet"
         raise ExperimentError(f"No experiment is called {name!r}; there are: {known}.")
     path = folder / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"experiments.{name}", path)
+    spec = importlib.util.spec_from_file_location(f"scripts.experiments.{name}", path)
+    assert spec and spec.loader, f"{path} is a Python file"
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     missing = [part for part in ("SETTINGS", "SMALL", "run") if not hasattr(module, part)]
@@ -84,9 +89,10 @@ def find(name: str, folder: Path = EXPERIMENTS) -> Experiment:
 
 
 def one_run(experiment: Experiment, dataset: str, seed: int, settings: dict) -> dict:
-    """{"dataset", "seed", "seconds", figures ...} of one run, from the same random state whatever ran before.
+    """Return {"dataset", "seed", "seconds", figures ...} of one run, always from the same random state.
 
-    Raises ExperimentError where the figures are no dictionary, not finite, or take a name of the runner's.
+    Raises:
+        ExperimentError: The figures are not a dictionary, not finite, or one has a name that the runner adds.
     """
     vae_utils.setup(seed)
     start = time.perf_counter()
@@ -99,16 +105,17 @@ def one_run(experiment: Experiment, dataset: str, seed: int, settings: dict) -> 
 
 
 def small_runs(experiment: Experiment) -> list[dict]:
-    """The runs of the experiment's short version, on the CPU, whose random numbers are the same everywhere."""
+    """Run the experiment's short version on the CPU, whose random numbers are the same on every machine."""
     with mock.patch.dict(os.environ, VAE_DEVICE="cpu"):
         return [one_run(experiment, *case, experiment.small) for case in _cases(experiment.small)]
 
 
 def reproduce(experiment: Experiment, records: Path = RECORDS, unfinished: Path = UNFINISHED) -> bool:
-    """Make the experiment's record, going on where one with the same settings was stopped.
+    """Run an experiment and write its record, resuming a stopped one with the same settings, source and versions.
 
-    Returns whether it is whole: False where a data set can't be had here. What other data sets gave then waits in
-    `unfinished`, and `records` stays as it was.
+    Returns:
+        Whether the record is written. If a data set can't be had here, it is not: the other data sets' runs then stay
+        in `unfinished`, and `records` is as it was.
     """
     path, part = records / f"{experiment.name}.json", unfinished / f"{experiment.name}.json"
     new = {
@@ -147,7 +154,7 @@ def reproduce(experiment: Experiment, records: Path = RECORDS, unfinished: Path 
 
 
 def versions() -> dict[str, str]:
-    """The versions that a record was made with."""
+    """Return the versions that a record names."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -157,14 +164,18 @@ def versions() -> dict[str, str]:
 
 
 def differences(a: object, b: object, floor: float = 1e-12) -> Iterator[tuple[str, float]]:
-    """(where, relative difference) of each number of two runs; infinity where their forms or words are not the same.
+    """Yield (path, relative difference) for each number of two runs; infinity if types, lengths, names or words differ.
 
-    floor: numbers nearer to 0 count as this far from it. What lies at "seconds" is passed over.
+    Args:
+        a: A run or a part of one, as JSON gives it; values named "seconds" are ignored.
+        b: The same of the other run.
+        floor: The least that differences are relative to.
     """
+    pairs: list[tuple[str, object, object]]
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         pairs = [(name, a[name], b[name]) for name in a if name != "seconds"]
     elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        pairs = [(str(i), *both) for i, both in enumerate(zip(a, b, strict=True))]
+        pairs = [(str(i), left, right) for i, (left, right) in enumerate(zip(a, b, strict=True))]
     elif _is_number(a) and _is_number(b):
         yield "", abs(a - b) / max(abs(a), abs(b), floor)
         return
@@ -177,7 +188,7 @@ def differences(a: object, b: object, floor: float = 1e-12) -> Iterator[tuple[st
 
 
 def _change(before: dict | None, after: dict) -> str:
-    """What to say about a new record beside the one before."""
+    """Describe how a new record differs from the old one, or return '' if they do not compare."""
     if before is None or before.get("settings") != after["settings"]:
         return ""
     where, most = max(differences(before.get("runs"), after["runs"]), key=lambda item: item[1])
@@ -195,7 +206,7 @@ def _cases(settings: dict) -> Iterator[tuple[str, int]]:
 
 
 def _problem(dataset: str) -> str | None:
-    """Why a data set of the course can't be had here, or None; what an experiment draws itself has any other name."""
+    """Return why a data set of the course can't be had here, or None; other names are drawn by the experiment."""
     try:
         if dataset in data.names():
             data.load(dataset, dtype=torch.uint8)
@@ -204,12 +215,12 @@ def _problem(dataset: str) -> str | None:
     return None
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _as_json(value: object, name: str) -> dict:
-    """A dictionary as JSON gives it back. Raises ExperimentError where it is none or JSON can't hold it."""
+    """Return a dictionary as read back from JSON. Raise ExperimentError if it is none or JSON can't store it."""
     if not isinstance(value, dict):
         raise ExperimentError(f"{name} must be a dictionary, not {type(value).__name__}.")
     try:
@@ -218,7 +229,8 @@ def _as_json(value: object, name: str) -> dict:
         raise ExperimentError(f"{name} can't be stored as JSON ({error}): use finite floats, not tensors.") from error
 
 
-def _rounded(value: object) -> object:
+def _rounded(value: Any) -> Any:
+    """Round all floats in a JSON value to DIGITS significant digits."""
     match value:
         case dict():
             return {name: _rounded(part) for name, part in value.items()}
@@ -230,7 +242,7 @@ def _rounded(value: object) -> object:
 
 
 def _read(path: Path) -> dict | None:
-    """What a file holds, or None where there is none or it is damaged."""
+    """Return the dictionary in a JSON file, or None if the file is missing or damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -244,8 +256,8 @@ def _write(value: dict, path: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 good, 1 something could not be had, 2 no such experiment."""
-    parser = argparse.ArgumentParser(description="Make the records in data/records anew.")
+    """Run the command line; return the exit status: 0 good, 1 something could not be had, 2 no such experiment."""
+    parser = argparse.ArgumentParser(description="Run the experiments again and write the records in data/records.")
     parser.add_argument("names", nargs="*", help="names of experiments; none: all")
     asked = parser.parse_args(arguments)
     os.environ.setdefault("VAE_PROGRESS", "0")

@@ -1,27 +1,18 @@
 """How Sphinx builds the course's site. scripts/build_site.py gathers the pages and calls it."""
 
-from __future__ import annotations
+from pygments.lexers.special import TextLexer
+from sphinx.application import Sphinx
 
-import re
-import sys
-import tomllib
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]  # this file is read as build/site/conf.py
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from scripts.publish import read_home  # noqa: E402
-
-SETTINGS = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-PROJECT = tomllib.loads(SETTINGS)["project"]
+from scripts.paths import ROOT
+from scripts.publish import read_home
+from vae_utils import __version__
 
 project = "Variational autoencoders, one idea at a time"
 author = "the course's authors"
 project_copyright = "the course's authors; code MIT, text and pictures CC BY 4.0"
-version = release = PROJECT["version"]
+version = release = __version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 
 # Notebooks show what is stored in them; nothing is executed here.
 nb_execution_mode = "off"
@@ -55,7 +46,9 @@ html_theme_options = {
     "show_navbar_depth": 1,
 }
 
-if home := read_home(SETTINGS):  # once `make publish` has given the course an address
+if home := read_home(
+    (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+):  # once `make publish` has given the course an address
     html_theme_options |= {
         "repository_url": f"https://github.com/{home.owner}/{home.name}",
         "repository_branch": home.branch,
@@ -70,28 +63,18 @@ if home := read_home(SETTINGS):  # once `make publish` has given the course an a
 # One file, which scripts/build_site.py puts there, draws all formulas as SVG: no fonts and no network.
 mathjax_path = "tex-svg.js"
 
-
-NAMED = re.compile(r"^(\w[\w, ]*): (?=\S)")
-
-
-def docstring_as_list(app, what, name, obj, options, lines: list[str]) -> None:
-    """Docstrings name an argument where a line starts, `x: what it is`, and indent what follows: make lists of them."""
-    written, inside = [], False
-    for line in lines:
-        if match := NAMED.match(line):
-            if not inside:
-                written.append("")
-            inside = True
-            line = f"- {match[1]}: {line[match.end() :]}"
-        elif inside and line.startswith("    "):
-            line = "  " + line.strip()
-        elif inside and line.strip():
-            inside = False
-            written.append("")
-        written.append(line.replace("|", "\\|"))
-    lines[:] = written
+# For `make links`.
+linkcheck_ignore = [r"https://unset\.invalid/"]
+linkcheck_timeout = 20
+linkcheck_retries = 2
 
 
-def setup(app) -> None:
-    """Sphinx calls this."""
-    app.connect("autodoc-process-docstring", docstring_as_list)
+def escape_bars(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Keep the bars of |x| and q(z|x) in docstrings: in reStructuredText they would mark a substitution."""
+    lines[:] = [line.replace("|", "\\|") for line in lines]
+
+
+def setup(app: Sphinx) -> None:
+    """Show docstrings as they are meant, and diagrams in Mermaid, which GitHub draws, as they are written."""
+    app.connect("autodoc-process-docstring", escape_bars)
+    app.add_lexer("mermaid", TextLexer)

@@ -1,4 +1,4 @@
-"""The check-up, `python -m vae_utils`: what is installed, what it runs on, which data sets are here, what is wrong."""
+"""The check-up, `python -m vae_utils`: versions, device, data sets, and what is wrong."""
 
 import importlib
 import os
@@ -15,7 +15,7 @@ NEEDED = (*SHOWN[:-1], "pillow", "scikit-learn", "safetensors", "tqdm", "fileloc
 
 
 def check_packages(wrong: list[str]) -> None:
-    """Print versions, as the packages' own records have them, and add a sentence for each one that is missing."""
+    """Print the versions that the packages' metadata name, and add a message for each missing package."""
     print(f"  {'Python':12} {platform.python_version()}\n  {'vae_utils':12} {__version__}")
     for name in (*SHOWN, *NEEDED[len(SHOWN) - 1 :]):
         try:
@@ -27,15 +27,15 @@ def check_packages(wrong: list[str]) -> None:
 
 
 def check_import(name: str, wrong: list[str]) -> bool:
-    """Whether torch or torchvision can be imported; where it is installed and can't, add a sentence that says why."""
+    """Return whether torch or torchvision can be imported. If it is there and can't be, add a message why."""
     try:
         version(name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             importlib.import_module(name)
-    except PackageNotFoundError:  # already told
+    except PackageNotFoundError:  # `check_packages` has reported it
         return False
-    except Exception as error:  # a damaged build raises whatever it likes
+    except Exception as error:  # a damaged build may raise anything
         reason = re.sub(r"[^\s'\"]*[/\\]", "", str(error)).strip().split("\n")[0]  # without folders
         advice = "install it anew"
         if "torchvision::" in reason:
@@ -47,7 +47,7 @@ def check_import(name: str, wrong: list[str]) -> bool:
 
 
 def check_device() -> None:
-    """Print what the course will compute on, and the memory that is free."""
+    """Print the device that the course will compute on, and the free memory."""
     import torch
 
     from .runtime import best_device
@@ -63,27 +63,26 @@ def check_device() -> None:
 
 
 def check_data(wrong: list[str]) -> None:
-    """Print which data sets are here; add a sentence where those that come with the course can't be read."""
+    """Print which data sets are here. Add a message for each that comes with the course and can't be read."""
     from . import data
-    from .data import cats_dogs, torchvision_sets
     from .data.files import data_root
 
-    for name, where in (("cats_dogs", cats_dogs.folder()), ("digits", "scikit-learn")):
+    for name in data.names("shipped"):
         try:
             data.load(name)
-            print(f"  {name:14} found in {where}")
+            print(f"  {name:14} found in {data.where(name)}")
         except (data.DataError, ImportError) as error:
             print(f"  {name:14} can't be read")
             wrong.append(f"{name}: {error}")
-    for name, (folder, *_) in torchvision_sets._SETS.items():
-        if torchvision_sets._complete(data_root() / folder / "raw"):
-            print(f"  {name:14} found in {data_root()}")
+    for name in data.names("downloaded"):
+        if place := data.where(name):
+            print(f"  {name:14} found in {place}")
         else:
             print(f"  {name:14} not in {data_root()}: load it once with a network, or set VAE_DATA to a folder with it")
 
 
 def main() -> int:
-    """Print the check-up; 0 where the course can run, else 1."""
+    """Print the check-up, and return 0 if the course can run, else 1."""
     wrong: list[str] = []
     print("Installed")
     check_packages(wrong)

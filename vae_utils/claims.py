@@ -1,17 +1,21 @@
-"""Sentences that a cell holds true."""
+"""Sentences that a cell checks."""
 
 import os
 
 
 class ClaimFailed(AssertionError):
-    """A claim that does not hold, where VAE_STRICT=1 asks for that to be an error."""
+    """A claim does not hold, and VAE_STRICT=1 makes that an error."""
 
 
 def claim(sentence: str, condition: object) -> None:
     """Print the sentence and whether it holds here; go on either way, so that you may change a notebook freely.
 
-    condition: a truth value (a bool, or a one-element tensor or array).
-    Raises ClaimFailed where it does not hold and the environment variable VAE_STRICT is 1, as in the course's tests.
+    Args:
+        sentence: What is claimed.
+        condition: A bool, or a tensor or array of one element.
+
+    Raises:
+        ClaimFailed: It does not hold and the environment variable VAE_STRICT is 1, as in the course's tests.
     """
     if bool(condition):
         print(f"✓ {sentence}")

@@ -1,20 +1,20 @@
-"""Does anything look wrong with this VAE? `examine` asks the model, and its loss where there is one, and says so.
+"""Diagnose a VAE: `examine` tests the model, and its loss if given, from inputs and outputs alone.
 
-It looks from the outside only: at what goes in and comes out. Each finding is one question with a figure in its
-answer. `UNSEEN` lists what no such look can tell.
+Each finding answers one question with a number. `UNSEEN` lists what inputs and outputs can't tell.
 
-Two of the questions rest on what holds exactly wherever training has come to rest, for every weight of the KL, where
-the layers next to the code and to the pictures are linear. The decoder's first layer can undo any shift and any scale
-of the codes, so at rest neither can lower the KL: each number of the code has mean 0 and E[mu^2 + sigma^2] = 1 over the
-pictures. And the bias of the last layer can make the pictures lighter or darker, so for a Bernoulli the average of what
-comes back is the average picture.
+Two of the questions rest on what holds exactly at every minimum of the loss, for every weight of the KL, if the layers
+next to the code and to the pictures are linear. The decoder's first layer can undo any shift and any scale of the
+codes, so at a minimum neither can lower the KL: each number of the code has mean 0 and E[mu^2 + sigma^2] = 1 over the
+pictures. And the bias of the last layer can make the pictures lighter or darker, so for a Bernoulli the average
+reconstruction is the average picture.
 """
 
 import math
 import textwrap
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,15 +24,16 @@ from .evaluation import frechet_distance
 from .losses import gaussian_kl
 from .training import _own_random_numbers
 
-Loss = Callable[[nn.Module, Tensor], dict[str, Tensor] | Tensor]
+AnyLoss = Callable[[Any, Tensor], dict[str, Tensor] | Tensor]
+NamedLosses = dict[str, Callable[[Tensor, Tensor], Tensor]]
 
-ACTIVE = 0.01  # a number of the code is in use where the variance of its mu is larger (Burda et al., 2016)
+ACTIVE = 0.01  # a number of the code is active if the variance of its mu is larger (Burda et al., 2016)
 LEAST = 100  # pictures that the averages need
-MOST = 2000  # pictures that they take
-PASSES, ROWS = 16, 256  # draws of epsilon: so many for each of so many pictures
-SPARE = 0.03  # share of 1 + KL that a shift and a scale of the codes may still save
-ASIDE = 0.1  # how far the average reconstruction may be from the average picture, in shares of the variance
-APART = 0.25  # how far pictures from the prior may be from pictures from the encoder's clouds, likewise
+MOST = 2000  # pictures that they use
+PASSES, ROWS = 16, 256  # draws of epsilon for each picture, and pictures
+MAX_SPARE = 0.03  # share of 1 + KL that a shift and a scale of the codes may still save
+MAX_SHIFT = 0.1  # of the average reconstruction from the average picture, squared, in shares of the variance
+MAX_DISTANCE = 0.25  # of samples from the prior to samples from the encoder's q(z|x), squared Fréchet, likewise
 
 UNSEEN = (
     "how the loss was trained: gradients that were never zeroed, a learning rate, too few steps, the same batch again",
@@ -48,7 +49,7 @@ UNSEEN_WITHOUT_LOSS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One question and its answer. healthy: None where it could not be asked."""
+    """One question and its answer; `healthy` is None if it could not be asked."""
 
     name: str
     healthy: bool | None
@@ -60,7 +61,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What `examine` found; printed, one line for each question and a list of what it can't see."""
+    """The findings of `examine`. Printed, it has a line for each question and a list of what `examine` can't see."""
 
     findings: tuple[Finding, ...]
     unseen: tuple[str, ...]
@@ -85,20 +86,25 @@ class Report:
     __repr__ = __str__
 
 
-def examine(model: nn.Module, x: Tensor, *, loss: Loss | None = None, beta: float = 1.0, seed: int = 0) -> Report:
+def examine(model: nn.Module, x: Tensor, *, loss: AnyLoss | None = None, beta: float = 1.0, seed: int = 0) -> Report:
     """Examine a trained VAE on pictures and report, question by question, what looks healthy and what does not.
 
-    model: model(x) -> (parameters of p(x|z), mu, logvar), with mu and logvar (batch, latent_dim). Where it has
-        `decode` (or a module `decoder`), the draw of z is watched on its way there, and new codes are decoded.
-        Attributes `likelihood` ("bernoulli": the parameters are logits; "gaussian": means) and `sigma` are used.
-    x: 100 pictures or more, as the model takes them; the training pictures are best. The first 2,000 are used.
-    loss: (model, x) -> the loss as a number, as (batch,) or as {"loss": ...}, such as `training.vae_loss`. It is
-        asked with made-up codes and reconstructions what it charges for them. It must take all it needs from
-        model(x), or from model.encode, .reparameterize and .decode.
-    beta: the weight of the KL that you meant.
+    The model's weights, gradients, mode and the random state stay as they were.
 
-    The model's weights, gradients, mode and the random state stay as they were. Raises TypeError for a model that
-    does not return such a triple and ValueError for too few pictures.
+    Args:
+        model: model(x) -> (parameters of p(x|z), mu, logvar), with mu and logvar (batch, latent_dim). If it has
+            `decode` (or a module `decoder`), the draw of z is watched on its way there, and new codes are decoded.
+            Attributes `likelihood` ("bernoulli": the parameters are logits; "gaussian": means) and `sigma` are used.
+        x: 100 pictures or more, as the model takes them; the training pictures are best. The first 2,000 are used.
+        loss: (model, x) -> the loss as a number, as (batch,) or as {"loss": ...}, such as `training.vae_loss`. It is
+            evaluated at synthetic codes and reconstructions. It must take all it needs from model(x), or from
+            model.encode, .reparameterize and .decode.
+        beta: The weight of the KL that you meant.
+        seed: Of the draws that the examination makes.
+
+    Raises:
+        TypeError: The model does not return such a triple.
+        ValueError: There are too few pictures, or beta is not a number above 0.
     """
     if len(x) < LEAST:
         raise ValueError(f"averages need {LEAST} pictures or more, but x has {len(x)}")
@@ -107,21 +113,21 @@ def examine(model: nn.Module, x: Tensor, *, loss: Loss | None = None, beta: floa
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     x = x[:MOST].to(device)
     with _undisturbed(model), _own_random_numbers(seed, device), torch.enable_grad():
-        seen = _look(model, x)
-        findings = [_finite(model, seen)]
+        outputs = _run(model, x)
+        findings = [_finite(model, outputs)]
         if findings[0].healthy:
             findings += _draw(model, x)
-            findings += [_path(model, x, noisy=findings[1].healthy), _heads(seen), _use(seen), _scale(seen)]
-            findings += [_average_picture(seen, x), _samples(model, seen)]
+            findings += [_path(model, x, noisy=findings[1].healthy), _heads(outputs), _use(outputs), _scale(outputs)]
+            findings += [_average_picture(outputs, x), _samples(model, outputs)]
             if loss is not None:
-                findings += _charges(model, loss, x, seen, beta)
+                findings += _charges(model, loss, x, outputs, beta)
     unseen = UNSEEN if loss is not None else (*UNSEEN_WITHOUT_LOSS, *UNSEEN)
     return Report(tuple(findings), unseen)
 
 
 @contextmanager
 def _undisturbed(model: nn.Module) -> Iterator[None]:
-    """Buffers and mode of every part are afterwards as they were."""
+    """Restore the buffers and the mode of every part of the model afterwards."""
     modes = [(part, part.training) for part in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
@@ -135,8 +141,8 @@ def _undisturbed(model: nn.Module) -> Iterator[None]:
 
 
 @dataclass
-class _Seen:
-    """What a look over the pictures showed, all (n, ...), without gradients."""
+class _Outputs:
+    """The model's outputs for all pictures, (n, ...), without gradients."""
 
     parameters: Tensor
     mu: Tensor
@@ -149,7 +155,7 @@ class _Seen:
 
 
 def _triple(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What model(x) returns, where it is what it should be."""
+    """Return model(x). Raise TypeError unless it is (parameters, mu, logvar) of fitting shapes."""
     wanted = "examine needs a model with model(x) -> (parameters, mu, logvar)"
     out = model(x)
     if not (isinstance(out, tuple | list) and len(out) == 3 and all(isinstance(part, Tensor) for part in out)):
@@ -165,24 +171,29 @@ def _triple(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _look(model: nn.Module, x: Tensor) -> _Seen:
+def _run(model: nn.Module, x: Tensor) -> _Outputs:
     model.eval()
     parts = zip(*(_triple(model, part) for part in x.split(500)), strict=True)
     parameters, mu, logvar = (torch.cat(part).float() for part in parts)
+    logits = _are_logits(model, parameters)
+    return _Outputs(parameters, mu, logvar, (lambda p: p.sigmoid().flatten(1)) if logits else (lambda p: p.flatten(1)))
+
+
+def _are_logits(model: nn.Module, parameters: Tensor) -> bool:
+    """Return whether the parameters of p(x|z) are logits: by the model's likelihood, or else by their range."""
     likelihood = getattr(model, "likelihood", None)
     low, high = parameters.aminmax()
-    logits = likelihood == "bernoulli" if likelihood is not None else not (low >= -0.01 and high <= 1.01)
-    return _Seen(parameters, mu, logvar, (lambda p: p.sigmoid().flatten(1)) if logits else (lambda p: p.flatten(1)))
+    return bool(likelihood == "bernoulli" if likelihood is not None else not (low >= -0.01 and high <= 1.01))
 
 
-def _finite(model: nn.Module, seen: _Seen) -> Finding:
+def _finite(model: nn.Module, outputs: _Outputs) -> Finding:
     weights = [name for name, weight in model.named_parameters() if not weight.isfinite().all()]
-    outputs = {"parameters": seen.parameters, "mu": seen.mu, "logvar": seen.logvar, "sigma": seen.variance}
-    odd = [name for name, values in outputs.items() if not values.isfinite().all()]
+    parts = {"parameters": outputs.parameters, "mu": outputs.mu, "logvar": outputs.logvar, "sigma": outputs.variance}
+    odd = [name for name, values in parts.items() if not values.isfinite().all()]
     if weights or odd:
         what = f"the weights {weights[0]}" if weights else " and ".join(odd)
         return Finding("finite", False, f"NaN or infinity in {what}; nothing else was examined.")
-    low, high = (value.item() for value in seen.logvar.aminmax())
+    low, high = (value.item() for value in outputs.logvar.aminmax())
     return Finding("finite", True, f"no NaN, no infinity; logvar lies between {low:.1f} and {high:.1f}.")
 
 
@@ -191,35 +202,30 @@ def _finite(model: nn.Module, seen: _Seen) -> Finding:
 
 @contextmanager
 def _watched(model: nn.Module) -> Iterator[list[Tensor]]:
-    """A list that fills with the codes on their way to `decode`, or else to the module `decoder`."""
+    """Yield a list that collects the codes passed to `decode`, or else to the module `decoder`."""
     codes: list[Tensor] = []
-    own, hook = vars(model).get("decode"), None
+    attributes = vars(model)
     decode, decoder = getattr(model, "decode", None), getattr(model, "decoder", None)
     module = next((part for part in (decode, decoder) if isinstance(part, nn.Module)), None)
-    patched = callable(decode) and not isinstance(decode, nn.Module)
-    if patched:
+    with ExitStack() as undo:
+        if callable(decode) and not isinstance(decode, nn.Module):
 
-        def watch(z: Tensor, *args: object, **kwargs: object) -> object:
-            codes.append(z)
-            return decode(z, *args, **kwargs)
+            def watch(z: Tensor, *args: object, **kwargs: object) -> object:
+                codes.append(z)
+                return decode(z, *args, **kwargs)
 
-        model.decode = watch
-    elif module is not None:
-        hook = module.register_forward_pre_hook(lambda _, args: codes.append(args[0]))
-    try:
+            own = {"decode": attributes["decode"]} if "decode" in attributes else {}
+            undo.callback(attributes.update, own)
+            undo.callback(attributes.pop, "decode")  # runs first
+            attributes["decode"] = watch
+        elif module is not None:
+            undo.callback(module.register_forward_pre_hook(lambda _, args: codes.append(args[0])).remove)
         yield codes
-    finally:
-        if hook is not None:
-            hook.remove()
-        elif patched:
-            del model.decode
-            if own is not None:
-                model.decode = own
 
 
 def _draw(model: nn.Module, x: Tensor) -> list[Finding]:
-    """Is there noise, fresh in each pass, and is it what N(mu, sigma^2) needs?"""
-    model.train()  # where a model draws at all, it does so in training
+    """Test whether z is noisy, with new noise in each pass, distributed as N(mu, sigma^2)."""
+    model.train()  # a model that draws at all does so in training
     x = x[:ROWS]
     with torch.no_grad(), _watched(model) as codes:
         passes = [_triple(model, x) for _ in range(PASSES)]
@@ -231,7 +237,7 @@ def _draw(model: nn.Module, x: Tensor) -> list[Finding]:
         why = "forward calls neither `decode` nor `decoder`, or not with z alone"
         return [Finding("noise", True, "passes differ."), Finding("spread", None, f"z could not be watched ({why}).")]
     z, sigma = torch.stack(codes).float(), (0.5 * logvar).exp()
-    wide = sigma > 1e-4 * (1 + mu.abs())  # narrower ones drown in rounding
+    wide = sigma > 1e-4 * (1 + mu.abs())  # narrower ones are lost in rounding
     if wide.float().mean() < 0.1:
         return [Finding("noise", None, f"sigma is {sigma.median():.0e}, too narrow to tell a draw from rounding.")]
     if not ((z - mu).abs() > 1e-6 * (1 + mu.abs())).any():
@@ -249,7 +255,7 @@ def _draw(model: nn.Module, x: Tensor) -> list[Finding]:
 
 
 def _spread(epsilon: Tensor, mu: Tensor) -> Finding:
-    """Mean 0, variance 1, and nothing to do with mu, number by number? epsilon, mu: (passes, rows, latent)."""
+    """Test epsilon, number by number: mean 0, variance 1, uncorrelated with mu. Both (passes, rows, latent)."""
     flat, centers = epsilon.flatten(0, 1), mu.flatten(0, 1)
     counted = (~flat.isnan()).sum(0).clamp(min=1)
     mean = flat.nansum(0) / counted
@@ -284,13 +290,13 @@ def _shape(epsilon: Tensor) -> Finding:
 
 
 def _growth(epsilon: Tensor, dim: int) -> float:
-    """How much more variance sums along `dim` have than sums of independent numbers have: 1, or more if shared."""
+    """Return the variance of sums along `dim`, relative to sums of independent numbers: 1, or more if correlated."""
     epsilon = (epsilon - epsilon.nanmean((0, 1))).nan_to_num()
     return (epsilon.sum(dim).square().mean() / epsilon.square().mean() / epsilon.shape[dim]).item()
 
 
 def _shared(epsilon: Tensor) -> str:
-    """Who shares dice, in words, or nothing. epsilon: (passes, rows, latent)."""
+    """Describe which entries of epsilon (passes, rows, latent) are correlated, or return ''."""
     numbers, pictures = _growth(epsilon, 2), _growth(epsilon, 1)
     if pictures > 4:
         return f"the pictures of a batch share their dice: sums over a batch vary {pictures:.0f} times too much."
@@ -309,7 +315,7 @@ def _fresh(epsilon: Tensor) -> Finding:
 
 
 def _path(model: nn.Module, x: Tensor, noisy: bool | None) -> Finding:
-    """Does what the decoder wants reach mu and logvar? Where there is no noise, only mu is asked about."""
+    """Test whether gradients pass from the draw to mu and, if there is noise, to logvar."""
     model.train()
     with _watched(model) as codes:
         parameters, mu, logvar = _triple(model, x[:32])
@@ -333,8 +339,8 @@ def _path(model: nn.Module, x: Tensor, noisy: bool | None) -> Finding:
 # The codes
 
 
-def _heads(seen: _Seen) -> Finding:
-    low, high = (part.amin().item() for part in (seen.mu, seen.logvar))
+def _heads(outputs: _Outputs) -> Finding:
+    low, high = (part.amin().item() for part in (outputs.mu, outputs.logvar))
     one_sided = [name for name, value in (("mu", low), ("logvar", high)) if value >= 0]
     if one_sided:
         return Finding(
@@ -345,40 +351,40 @@ def _heads(seen: _Seen) -> Finding:
     return Finding("heads", True, f"mu reaches down to {low:.1f} and logvar to {high:.1f}: nothing cuts them off at 0.")
 
 
-def _use(seen: _Seen) -> Finding:
-    latent = seen.mu.shape[1]
-    kl = [gaussian_kl(seen.mu[:, [i]], seen.logvar[:, [i]]).mean().item() for i in range(latent)]
-    active = int((seen.mu.var(0) > ACTIVE).sum())
+def _use(outputs: _Outputs) -> Finding:
+    latent = outputs.mu.shape[1]
+    kl = [gaussian_kl(outputs.mu[:, [i]], outputs.logvar[:, [i]]).mean().item() for i in range(latent)]
+    active = int((outputs.mu.var(0) > ACTIVE).sum())
     parts = ", ".join(f"{value:.2f}" for value in sorted(kl, reverse=True)[:10])
     text = f"{active} of {latent} numbers in use; KL {sum(kl):.3g} nats: {parts}{', ...' if latent > 10 else ''}"
     if active == 0:
-        back = seen.picture(seen.parameters).var(0).sum().item()
+        back = outputs.picture(outputs.parameters).var(0).sum().item()
         return Finding("use", False, f"{text}. Collapse: no number tells pictures apart (they vary by {back:.2g}).")
     silent = "" if active == latent else ". Silent numbers need not be a fault"
     return Finding("use", True, f"{text}{silent}.")
 
 
 def spare_nats(mu: Tensor, logvar: Tensor) -> Tensor:
-    """Nats of KL that a shift and a scale of each number of the code would save, undone by the decoder: (latent_dim,).
+    """Return the nats of KL that a shift and a scale of each code number, undone by the decoder, save: (latent_dim,).
 
     mu, logvar: (n, latent_dim) of many pictures. With m = E[mu^2 + sigma^2] and v = m - E[mu]^2 it is
-    (m - 1 - log v) / 2, and 0 exactly where the mean is 0 and m is 1: at every minimum of nll + beta KL.
+    (m - 1 - log v) / 2: 0 if and only if E[mu] is 0 and m is 1, as at every minimum of nll + beta KL.
     """
     moment = (mu.square() + logvar.exp()).mean(0)
     return 0.5 * (moment - 1 - (moment - mu.mean(0).square()).log())
 
 
-def _scale(seen: _Seen) -> Finding:
-    moment = (seen.mu.square() + seen.variance).mean(0)
-    spare = spare_nats(seen.mu, seen.logvar).sum().item()
-    kl = gaussian_kl(seen.mu, seen.logvar).mean().item()
+def _scale(outputs: _Outputs) -> Finding:
+    moment = (outputs.mu.square() + outputs.variance).mean(0)
+    spare = spare_nats(outputs.mu, outputs.logvar).sum().item()
+    kl = gaussian_kl(outputs.mu, outputs.logvar).mean().item()
     low, high = (value.item() for value in moment.aminmax())
-    far = seen.mu.mean(0).abs().max().item()
+    far = outputs.mu.mean(0).abs().max().item()
     text = (
         f"E[mu² + sigma²] is {low:.3g} to {high:.3g} (1 at rest), mu's average at most {far:.2g} from 0; "
         f"another scale would save {spare:.2g} of {kl:.3g} nats"
     )
-    if spare < SPARE * (1 + kl):
+    if spare < MAX_SPARE * (1 + kl):
         return Finding("scale", True, f"{text}.")
     return Finding(
         "scale",
@@ -391,27 +397,27 @@ def _scale(seen: _Seen) -> Finding:
 # The pictures
 
 
-def _average_picture(seen: _Seen, x: Tensor) -> Finding:
-    back, real = seen.picture(seen.parameters), x.flatten(1).float()
-    aside = ((back.mean(0) - real.mean(0)).square().sum() / real.var(0).sum().clamp(min=1e-12)).item()
-    text = f"the average reconstruction is {aside:.2%} of the pictures' variance away from the average picture"
-    if aside < ASIDE:
+def _average_picture(outputs: _Outputs, x: Tensor) -> Finding:
+    back, real = outputs.picture(outputs.parameters), x.flatten(1).float()
+    shift = ((back.mean(0) - real.mean(0)).square().sum() / real.var(0).sum().clamp(min=1e-12)).item()
+    text = f"the average reconstruction is {shift:.2%} of the pictures' variance away from the average picture"
+    if shift < MAX_SHIFT:
         return Finding("average picture", True, f"{text}.")
     why = "does the loss see the same parameters as you (logits, probabilities, a second sigmoid)?"
     return Finding("average picture", False, f"{text}: {why}")
 
 
 @torch.no_grad()
-def _samples(model: nn.Module, seen: _Seen) -> Finding:
-    """Do codes from the prior decode to what codes from the encoder's clouds decode to?"""
+def _samples(model: nn.Module, outputs: _Outputs) -> Finding:
+    """Test whether codes from the prior decode to the same distribution of pictures as codes from q(z|x)."""
     model.eval()
     decode = getattr(model, "decode", None) or getattr(model, "decoder", None)
     if decode is None:
         return Finding("samples", None, "the model has no `decode`: no pictures could be made from new codes.")
-    z = seen.mu + (0.5 * seen.logvar).exp() * torch.randn_like(seen.mu)
+    z = outputs.mu + (0.5 * outputs.logvar).exp() * torch.randn_like(outputs.mu)
     try:
-        clouds, prior = (seen.picture(decode(codes).float()).cpu() for codes in (z, torch.randn_like(z)))
-    except Exception as problem:  # somebody else's decode may want more than codes, or return something else
+        clouds, prior = (outputs.picture(decode(codes).float()).cpu() for codes in (z, torch.randn_like(z)))
+    except Exception as problem:  # a decode of another kind may need more than codes, or return something else
         return Finding("samples", None, f"`decode` made no pictures of codes alone ({type(problem).__name__}).")
     total = clouds.var(0).sum()
     if total < 1e-3 * max(clouds.shape[1] ** 0.5, 1):
@@ -420,7 +426,7 @@ def _samples(model: nn.Module, seen: _Seen) -> Finding:
     axes = torch.pca_lowrank(clouds - center, q=min(16, *clouds.shape), center=False)[2]
     distance = frechet_distance((clouds - center) @ axes, (prior - center) @ axes) / total.item()
     text = f"pictures from N(0, I) are {distance:.2f} of the variance away from pictures from the encoder's clouds"
-    if distance < APART:
+    if distance < MAX_DISTANCE:
         return Finding("samples", True, f"{text}.")
     return Finding("samples", False, f"{text}: the clouds do not fill the prior.")
 
@@ -429,27 +435,28 @@ def _samples(model: nn.Module, seen: _Seen) -> Finding:
 
 
 class _StandIn(nn.Module):
-    """Answers as the model would, with made-up numbers; for all else it asks the model."""
+    """A model with synthetic outputs. All its other attributes are those of the real model."""
+
+    _outputs: tuple[Tensor, Tensor, Tensor]
 
     def __init__(self, model: nn.Module, parameters: Tensor, mu: Tensor, logvar: Tensor):
         super().__init__()
-        self._made_up = {"model": model, "out": (parameters, mu, logvar)}
+        vars(self).update(_model=model, _outputs=(parameters, mu, logvar))  # not as a part of this one
 
-    def __getattr__(self, name: str) -> object:
-        made_up = vars(self)["_made_up"]
-        return made_up if name == "_made_up" else getattr(made_up["model"], name)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["_model"], name)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return self._made_up["out"]
+        return self._outputs
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self._made_up["out"][1:]
+        return self._outputs[1:]
 
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
         return mu
 
     def decode(self, z: Tensor) -> Tensor:
-        return self._made_up["out"][0]
+        return self._outputs[0]
 
 
 def _bernoulli(p: Tensor, x: Tensor) -> Tensor:
@@ -465,14 +472,14 @@ def _cross_entropy(p: Tensor, x: Tensor) -> Tensor:
     return -(x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
 
 
-MISTAKEN_NLL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+MISTAKEN_NLL: NamedLosses = {
     "a squared error": lambda p, x: _half_squares(p.sigmoid(), x),
     "a squared error of the logits": _half_squares,
     "a cross-entropy after two sigmoids": lambda p, x: _bernoulli(p.sigmoid(), x),
     "a cross-entropy with its arguments swapped": lambda p, x: _cross_entropy(x, p.sigmoid()),
     "a Bernoulli's cross-entropy": _bernoulli,
 }
-MISTAKEN_KL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+MISTAKEN_KL: NamedLosses = {
     "the reverse KL(p ‖ q)": lambda m, v: ((1 + m.square()) / v.exp() - 1 + v).sum(1),
     "a KL without mu²": lambda m, v: (v.exp() - 1 - v).sum(1),
     "a KL without -logvar": lambda m, v: (m.square() + v.exp() - 1).sum(1),
@@ -487,17 +494,17 @@ MISTAKEN_KL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _factor(charged: Tensor, right: Tensor) -> float | None:
-    """c where charged = c * right for all probes, None where there is no such c."""
+    """Return the c with charged = c * right for all probes, or None if there is none."""
     c = (charged @ right / (right @ right)).item()
     return c if (charged - c * right).norm() <= 1e-4 * charged.norm().clamp(min=1e-12) else None
 
 
-def _charges(model: nn.Module, loss: Loss, x: Tensor, seen: _Seen, beta: float) -> list[Finding]:
-    """What does the loss charge for made-up reconstructions and codes?"""
-    tills = []
+def _charges(model: nn.Module, loss: AnyLoss, x: Tensor, outputs: _Outputs, beta: float) -> list[Finding]:
+    """Test the loss at synthetic reconstructions and codes."""
+    probes = []
     for copies in (1, 5):
         try:
-            tills.append(_Till(model, loss, x, seen, copies))
+            probes.append(_Probe(model, loss, x, outputs, copies))
         except Exception as problem:  # any code may stand in a loss
             what = (
                 "could not be asked with made-up codes"
@@ -505,49 +512,51 @@ def _charges(model: nn.Module, loss: Loss, x: Tensor, seen: _Seen, beta: float) 
                 else "takes a batch of 1 and fails with 5 pictures"
             )
             text = f"the loss {what} ({type(problem).__name__}: {problem}".splitlines()[0]
-            return [Finding("loss", False if tills else None, f"{text}).")]
-    one, many = tills
+            return [Finding("loss", False if probes else None, f"{text}).")]
+    one, many = probes
     found = [one.reconstruction(), one.kl()]
     if all(finding.healthy for finding in found):
         found.append(_weight(one, many, model, beta))
     return found
 
 
-class _Till:
-    """The loss, asked for its price of reconstructions and of codes, each against a first one.
+class _Probe:
+    """The loss, evaluated at synthetic reconstructions and codes, relative to a reference.
 
-    charged_nll, charged_kl: what it charged; right_kl: what the KL charges. copies: pictures in a batch, all alike.
+    Attributes:
+        charged_nll: Its values for reconstructions, less that of the first.
+        charged_kl: Its values for codes, less that of the first.
+        right_kl: The same of the right KL.
+        steers: Whether gradients reach both mu and logvar.
     """
 
-    def __init__(self, model: nn.Module, loss: Loss, x: Tensor, seen: _Seen, copies: int):
+    def __init__(self, model: nn.Module, loss: AnyLoss, x: Tensor, outputs: _Outputs, copies: int):
         generator = torch.Generator().manual_seed(0)
         device = torch.device("cpu") if x.device.type == "mps" else x.device  # MPS has no double precision
 
         def normal(*size: int) -> Tensor:
             return torch.randn(*size, generator=generator, dtype=torch.float64).to(device)
 
-        def ask(p: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+        def evaluate(p: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
             same = [part.expand(copies, *part.shape[1:]).clone() for part in (p, mu, logvar)]
             out = loss(_StandIn(model, *same), self.x.expand(copies, *self.x.shape[1:]).clone())
             return (out["loss"] if isinstance(out, dict) else out).double().mean()
 
-        latent, shape = seen.mu.shape[1], seen.parameters.shape[1:]
+        latent, shape = outputs.mu.shape[1], outputs.parameters.shape[1:]
         self.model, self.x = model, x[:1].to(device).double()
         logits = [2 * normal(1, *shape) for _ in range(6)]
-        likelihood = getattr(model, "likelihood", None)
-        low, high = seen.parameters.aminmax()
-        self.logits = likelihood == "bernoulli" if likelihood is not None else not (low >= -0.01 and high <= 1.01)
+        self.logits = _are_logits(model, outputs.parameters)
         self.p = logits if self.logits else [value.sigmoid() for value in logits]
-        self.p[0] = logits[0].sigmoid()  # good as logits and as means
+        self.p[0] = logits[0].sigmoid()  # valid as logits and as means
         first = torch.full((2, 1, latent), 0.4, dtype=torch.float64, device=device)
         self.codes = [tuple(first), *((1.5 * normal(1, latent), normal(1, latent)) for _ in range(12))]
         with torch.no_grad():
-            base = ask(self.p[0], *first)
-            self.charged_nll = torch.stack([ask(p, *first) - base for p in self.p[1:]]).cpu()
-            self.charged_kl = torch.stack([ask(self.p[0], *code) - base for code in self.codes[1:]]).cpu()
+            base = evaluate(self.p[0], *first)
+            self.charged_nll = torch.stack([evaluate(p, *first) - base for p in self.p[1:]]).cpu()
+            self.charged_kl = torch.stack([evaluate(self.p[0], *code) - base for code in self.codes[1:]]).cpu()
         self.right_kl = self.priced_kl(gaussian_kl)
         leaves = [part.clone().requires_grad_() for part in self.codes[1]]
-        price = ask(self.p[0], *leaves)
+        price = evaluate(self.p[0], *leaves)
         slopes = torch.autograd.grad(price, leaves, allow_unused=True) if price.requires_grad else (None, None)
         self.steers = all(slope is not None and bool(slope.any()) for slope in slopes)
 
@@ -561,7 +570,7 @@ class _Till:
         return prices[1:] - prices[0]
 
     def right_nlls(self) -> dict[str, Tensor]:
-        """The right prices: of the likelihood that the model names, else of each that its parameters may mean."""
+        """Return the nll of the model's likelihood, or of each that its parameters may belong to."""
         likelihood, sigma = (getattr(self.model, name, None) for name in ("likelihood", "sigma"))
         if likelihood == "gaussian" and isinstance(sigma, float | int):
             return {f"a Gaussian with sigma {sigma:g}": self.priced_nll(_half_squares) / sigma**2}
@@ -612,14 +621,15 @@ class _Till:
         return Finding("KL", False, f"the loss charges codes otherwise than the KL to N(0, I): {figures}.")
 
 
-def _weight(one: _Till, many: _Till, model: nn.Module, beta: float) -> Finding:
-    """How much does a nat of KL weigh against a nat of reconstruction?"""
+def _weight(one: _Probe, many: _Probe, model: nn.Module, beta: float) -> Finding:
+    """Test the weight of a nat of KL relative to a nat of reconstruction."""
 
-    def weight(till: _Till) -> float | None:
-        nll, kl = till.nll_factor(), _factor(till.charged_kl, till.right_kl)
+    def weight(probe: _Probe) -> float | None:
+        nll, kl = probe.nll_factor(), _factor(probe.charged_kl, probe.right_kl)
         return None if nll is None or kl is None else kl / nll[1]
 
     found, again = weight(one), weight(many)
+    assert found is not None  # `_charges` found both factors of `one`
     if again is None or not math.isclose(found, again, rel_tol=1e-3):
         shown = "something else" if again is None else f"{again:.4g}"
         return Finding(

@@ -1,4 +1,4 @@
-"""A VAE's loss with other ways past the draw than z = mu + sigma * epsilon, for comparison; each is a `loss` for `fit`.
+"""A VAE's loss with other gradient estimators than z = mu + sigma * epsilon, to compare; each is a `loss` for `fit`.
 
 All have the value of the negative ELBO. They differ in the gradient that reaches the encoder.
 """
@@ -6,24 +6,30 @@ All have the value of the negative ELBO. They differ in the gradient that reache
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .losses import _same_shape, gaussian_kl
 from .training import reconstruction_nll
+from .types import VariationalModel
 
 
 def log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-    """log q(z|x) of N(mu, sigma^2), logvar = log sigma^2, summed over latents: (batch, latent_dim) each -> (batch,)."""
+    """Return log q(z|x) of N(mu, sigma^2) summed over latents. z, mu, logvar = log sigma^2: (batch, latent_dim)."""
     _same_shape(z=z, mu=mu)
     _same_shape(mu=mu, logvar=logvar)
     return -0.5 * ((z - mu).square() / logvar.exp() + logvar + math.log(2 * math.pi)).sum(1)
 
 
-def detached_loss(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
-    """A mistake to learn from: the negative ELBO with a draw that no gradient passes, as after `Normal.sample`.
+def detached_loss(model: VariationalModel, x: Tensor) -> dict[str, Tensor]:
+    """Return the negative ELBO with a draw that no gradient passes, as after `Normal.sample`: a mistake to learn from.
 
-    The encoder hears of the KL alone. Returns {"loss", "nll", "kl"}, each (batch,) in nats, as `vae_loss` does.
-    Raises TypeError for a model that is no VAE.
+    The encoder gets a gradient from the KL alone.
+
+    Returns:
+        {"loss", "nll", "kl"}, each (batch,) in nats, as from `vae_loss`.
+
+    Raises:
+        TypeError: The model is not a VAE.
     """
     if not hasattr(model, "likelihood"):
         raise TypeError(f"{type(model).__name__} draws no code: this loss needs a VAE.")
@@ -34,13 +40,23 @@ def detached_loss(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
     return {"loss": nll + kl, "nll": nll, "kl": kl}
 
 
-def score_function_loss(model: nn.Module, x: Tensor, baseline: bool = True) -> dict[str, Tensor]:
-    """The negative ELBO; its gradient for the encoder is an average of (nll - b) * d log q(z|x), plus that of the KL.
+def score_function_loss(model: VariationalModel, x: Tensor, baseline: bool = True) -> dict[str, Tensor]:
+    """Return the negative ELBO, with the score-function estimator (REINFORCE; Williams, 1992) as its gradient.
 
-    The score-function estimator (REINFORCE; Williams, 1992). Unbiased, as the pathwise one, and far noisier for a VAE.
-    baseline: b is the nll of a second, independent draw for the same picture (one more decoding); without, b = 0.
-    Returns {"loss", "nll", "kl"}, each (batch,) in nats, as `vae_loss` does. Raises TypeError for a model that is
-    no VAE.
+    The encoder's gradient is the average of (nll - b) * d log q(z|x), plus that of the KL: unbiased, as the pathwise
+    one, and far noisier for a VAE.
+
+    Args:
+        model: A VAE.
+        x: Pictures, (batch, C, H, W) in [0, 1].
+        baseline: True: b is the nll of a second, independent draw for the same picture (one more decoding).
+            False: b = 0.
+
+    Returns:
+        {"loss", "nll", "kl"}, each (batch,) in nats, as from `vae_loss`.
+
+    Raises:
+        TypeError: The model is not a VAE.
     """
     if not hasattr(model, "likelihood"):
         raise TypeError(f"{type(model).__name__} draws no code: this loss needs a VAE.")

@@ -19,13 +19,13 @@ def _same_shape(**tensors: Tensor) -> None:
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
-    """Squared error summed over a picture, in squared pixel units (not nats). x_hat, x: (batch, ...)."""
+    """Return the squared error summed over a picture, in squared pixel units (not nats). x_hat, x: (batch, ...)."""
     _same_shape(x_hat=x_hat, x=x)
     return (x_hat - x).square().flatten(1).sum(1)
 
 
 def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mu, sigma^2) || N(0, I)), summed over latents. mu, logvar = log sigma^2: (batch, latent_dim).
+    """Return KL(N(mu, sigma^2) || N(0, I)) summed over latents. mu, logvar = log sigma^2: (batch, latent_dim).
 
     Kingma & Welling (2014), appendix B: 1/2 sum(mu^2 + sigma^2 - 1 - log sigma^2).
     """
@@ -34,7 +34,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
-    """-log p(x|z) of independent Bernoulli pixels. logits: (batch, ...), any real; x: the same shape, in [0, 1].
+    """Return -log p(x|z) of independent Bernoulli pixels. logits: (batch, ...), any real; x: as many, in [0, 1].
 
     For a grey pixel this is the expected value over black-or-white pixels drawn with that probability.
     """
@@ -43,10 +43,17 @@ def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
 
 
 def gaussian_nll(mean: Tensor, x: Tensor, sigma: float | Tensor) -> Tensor:
-    """-log p(x|z) of independent Gaussian pixels with standard deviation `sigma`. mean, x: (batch, ...).
+    """Return -log p(x|z) of independent Gaussian pixels with standard deviation `sigma`. mean, x: (batch, ...).
 
-    A density, not a probability: it may be negative where sigma is small. sigma: a number, or a tensor that
-    broadcasts to x, all above 0 (ValueError otherwise).
+    p is a density, not a probability: the result may be negative if sigma is small.
+
+    Args:
+        mean: The means of the pixels.
+        x: The pixels.
+        sigma: A number, or a tensor that broadcasts to x, all above 0.
+
+    Raises:
+        ValueError: A sigma is not above 0, or mean and x have different shapes.
     """
     _same_shape(mean=mean, x=x)
     sigma = torch.as_tensor(sigma, dtype=mean.dtype)  # a number stays on the CPU, where looking at it costs nothing
@@ -60,10 +67,16 @@ Nll = Callable[[Tensor, Tensor], Tensor]
 
 
 def negative_elbo(parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, nll: Nll = bernoulli_nll) -> Tensor:
-    """-ELBO = -log p(x|z) + KL(q(z|x) || p(z)), one draw of z: an upper bound, on average, on -log p(x).
+    """Return -ELBO = -log p(x|z) + KL(q(z|x) || p(z)) for one draw of z: on average an upper bound on -log p(x).
 
-    parameters: what p(x|z) has for x (logits or means), as `nll(parameters, x)` -> (batch,) takes them.
     Kingma & Welling (2014), equation 10.
+
+    Args:
+        parameters: The parameters of p(x|z), logits or means, (batch, ...), as `nll` takes them.
+        x: Pictures, (batch, ...).
+        mu: The means of q(z|x), (batch, latent_dim).
+        logvar: log sigma^2 of q(z|x), (batch, latent_dim).
+        nll: (parameters, x) -> -log p(x|z), (batch,).
     """
     return nll(parameters, x) + gaussian_kl(mu, logvar)
 
@@ -71,9 +84,12 @@ def negative_elbo(parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, nll
 def beta_objective(
     parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float, nll: Nll = bernoulli_nll
 ) -> Tensor:
-    """-log p(x|z) + beta * KL: the beta-VAE objective (Higgins et al., 2017). Not a bound where beta < 1.
+    """Return -log p(x|z) + beta * KL, the beta-VAE objective (Higgins et al., 2017): a bound only if beta >= 1.
 
-    With beta = 1 it is the negative ELBO. Raises ValueError for a negative beta.
+    With beta = 1 it is the negative ELBO. The other arguments are those of `negative_elbo`.
+
+    Raises:
+        ValueError: beta is negative.
     """
     if beta < 0:
         raise ValueError(f"beta must be 0 or more, not {beta}")

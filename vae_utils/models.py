@@ -1,22 +1,22 @@
 """The two networks of the course: an autoencoder and a variational autoencoder of the same size.
 
-Both squeeze a picture to `latent_dim` numbers and draw it again. The encoder is the decoder turned round.
+Both encode a picture as `latent_dim` numbers and decode it again. The encoder is the decoder in reverse.
 """
 
 from itertools import pairwise
 from math import prod
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-Shape = tuple[int, int, int]
+from .types import Likelihood, Shape
 
 
 def mlp(*sizes: int) -> nn.Sequential:
-    """Linear layers from sizes[0] to sizes[-1] inputs and outputs, an ELU between each two.
+    """Return linear layers from sizes[0] inputs to sizes[-1] outputs, with an ELU between each two.
 
-    Raises ValueError where fewer than two sizes are given or one is not positive.
+    Raises:
+        ValueError: There are fewer than two sizes, or one is not positive.
     """
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"mlp needs two or more positive layer sizes, but got {sizes}")
@@ -27,10 +27,14 @@ def mlp(*sizes: int) -> nn.Sequential:
 
 
 class Autoencoder(nn.Module):
-    """A picture to a code of `latent_dim` numbers and back.
+    """A network that encodes a picture as a code of `latent_dim` numbers and decodes it.
 
-    shape: (C, H, W) of a picture. hidden: widths of the decoder's layers, from the code to the picture.
     Pictures are (batch, C, H, W) in [0, 1]; codes are (batch, latent_dim).
+
+    Args:
+        shape: (C, H, W) of a picture.
+        latent_dim: How many numbers a code has.
+        hidden: Widths of the decoder's hidden layers, from the code to the picture.
     """
 
     def __init__(self, shape: Shape, latent_dim: int, hidden: tuple[int, ...] = (256, 64)):
@@ -40,23 +44,32 @@ class Autoencoder(nn.Module):
         self.decoder = mlp(latent_dim, *hidden, prod(shape))
 
     def encode(self, x: Tensor) -> Tensor:
+        """Return the codes of pictures, (batch, latent_dim)."""
         return self.encoder(x.flatten(1))
 
     def decode(self, z: Tensor) -> Tensor:
+        """Return the pictures of codes, (batch, C, H, W) in [0, 1]."""
         return self.decoder(z).sigmoid().unflatten(1, self.shape)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the reconstructions of pictures, (batch, C, H, W) in [0, 1]."""
         return self.decode(self.encode(x))
 
 
 class VAE(nn.Module):
-    """A picture to a Gaussian over codes, q(z|x) = N(mu, sigma^2), and a code to a distribution over pictures, p(x|z).
+    """A network that encodes a picture as q(z|x) = N(mu, sigma^2) over codes, and decodes a code to p(x|z).
 
-    Kingma & Welling (2014), "Auto-Encoding Variational Bayes".
+    The prior over codes is N(0, I). Kingma & Welling (2014), "Auto-Encoding Variational Bayes".
 
-    shape, hidden: as for `Autoencoder`. The prior over codes is N(0, I).
-    likelihood: "gaussian", p(x|z) = N(mean(z), sigma^2) for each pixel; or "bernoulli".
-    sigma: standard deviation of a Gaussian p(x|z), in units of pixels that reach from 0 to 1.
+    Args:
+        shape: (C, H, W) of a picture.
+        latent_dim: How many numbers a code has.
+        hidden: As for `Autoencoder`.
+        likelihood: "gaussian", p(x|z) = N(mean(z), sigma^2) for each pixel; or "bernoulli".
+        sigma: Standard deviation of a Gaussian p(x|z), in units of pixels in [0, 1].
+
+    Raises:
+        ValueError: The likelihood is unknown, or a Gaussian one has no sigma above 0.
     """
 
     def __init__(
@@ -64,7 +77,7 @@ class VAE(nn.Module):
         shape: Shape,
         latent_dim: int,
         hidden: tuple[int, ...] = (256, 64),
-        likelihood: Literal["gaussian", "bernoulli"] = "gaussian",
+        likelihood: Likelihood = "gaussian",
         sigma: float | None = 0.3,
     ):
         super().__init__()
@@ -77,25 +90,32 @@ class VAE(nn.Module):
         self.decoder = mlp(latent_dim, *hidden, prod(shape))
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """mu and logvar = log sigma^2 of q(z|x), each (batch, latent_dim)."""
+        """Return mu and logvar = log sigma^2 of q(z|x), each (batch, latent_dim)."""
         return self.encoder(x.flatten(1)).chunk(2, dim=1)
 
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
-        """One draw z = mu + sigma * epsilon for each row, epsilon ~ N(0, I)."""
+        """Return one draw z = mu + sigma * epsilon for each row, (batch, latent_dim), with epsilon ~ N(0, I)."""
         return mu + (0.5 * logvar).exp() * torch.randn_like(mu)  # mu + sigma * epsilon
 
     def decode(self, z: Tensor) -> Tensor:
-        """Parameters of p(x|z), (batch, C, H, W): logits for a Bernoulli, means in [0, 1] for a Gaussian."""
+        """Return the parameters of p(x|z), (batch, C, H, W): a Bernoulli's logits or a Gaussian's means in [0, 1]."""
         return self.decoder(z).unflatten(1, self.shape) if self.likelihood == "bernoulli" else self.mean(z)
 
     def mean(self, z: Tensor) -> Tensor:
-        """The mean picture of p(x|z), (batch, C, H, W) in [0, 1]."""
+        """Return the mean picture of p(x|z), (batch, C, H, W) in [0, 1]."""
         return self.decoder(z).sigmoid().unflatten(1, self.shape)
 
     def sample(self, n: int) -> Tensor:
-        """n new pictures, (n, C, H, W) in [0, 1]: the means that n codes from the prior decode to."""
-        return self.mean(torch.randn(n, self.latent_dim, device=self.decoder[0].weight.device))
+        """Return n new pictures, (n, C, H, W) in [0, 1]: the mean pictures of n codes drawn from the prior."""
+        # decoder[0] is a linear layer, which nn.Sequential's types don't know
+        return self.mean(torch.randn(n, self.latent_dim, device=self.decoder[0].weight.device))  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode pictures, draw one code for each, and decode it.
+
+        Returns:
+            The parameters of p(x|z), (batch, C, H, W), as from `decode`; mu and logvar of q(z|x), each
+            (batch, latent_dim).
+        """
         mu, logvar = self.encode(x)
         return self.decode(self.reparameterize(mu, logvar)), mu, logvar

@@ -1,4 +1,4 @@
-"""The strip that gathers what notebooks 01 to 04 show of two pictures: bytes, code, cloud, gradient, nats."""
+"""The strip that sums up what notebooks 01 to 04 show of two pictures: bytes, code, cloud, gradient, nats."""
 
 from __future__ import annotations
 
@@ -23,10 +23,15 @@ SPAN = torch.tensor([-2.8, 2.8])  # of the plane of codes, and in standard devia
 
 
 def strip(model: VAE, pictures: Dataset, costs: Sequence[Mapping[str, float]]) -> tuple[Figure, str]:
-    """The figure and its alternative text: a row for each followed picture, a panel for each idea.
+    """Return the figure and its alternative text: a row for each followed picture, a panel for each idea.
 
-    model: a VAE with a code of two numbers, on the CPU. costs: for each followed picture, in nats, "kl" and "above",
-    the nll above its floor. Raises ValueError for a code of another size and for another number of costs.
+    Args:
+        model: A VAE with a code of two numbers, on the CPU.
+        pictures: The data set that it was trained on.
+        costs: For each followed picture, in nats, "kl" and "above", the nll above its floor.
+
+    Raises:
+        ValueError: The code has another size, or there is another number of costs.
     """
     import matplotlib.pyplot as plt
 
@@ -60,14 +65,14 @@ def strip(model: VAE, pictures: Dataset, costs: Sequence[Mapping[str, float]]) -
 
 
 def draw_bytes(ax: Axes, x: Tensor) -> None:
-    """The picture itself, and how many bytes it is before and after zip."""
+    """Show the picture itself, and how many bytes it is before and after zip."""
     raw = (x * 255).round().byte().numpy().tobytes()
     plots.picture(ax, x)
     ax.set_xlabel(f"{len(raw):,} bytes,\nzipped {len(zlib.compress(raw, 9)):,}")
 
 
 def draw_cloud(ax: Axes, mu: Tensor, deviation: Tensor, color: str) -> None:
-    """The cloud of three standard deviations, over rings at 1, 2 and 3 of the prior's."""
+    """Show the cloud of three standard deviations, over rings at 1, 2 and 3 of the prior's."""
     from matplotlib.patches import Circle, Ellipse
 
     for radius in (1, 2, 3):
@@ -77,13 +82,13 @@ def draw_cloud(ax: Axes, mu: Tensor, deviation: Tensor, color: str) -> None:
 
 
 def draw_gradients(ax: Axes, model: VAE, x: Tensor, mu: Tensor, deviation: Tensor, color: str) -> None:
-    """The cloud of two standard deviations, and from 40 draws an arrow to where each would rather be."""
+    """Show the cloud of two standard deviations, and from each of 40 draws the negative gradient of its nll."""
     from matplotlib.patches import Ellipse
 
     from .training import reconstruction_nll
 
-    dice = torch.randn(40, 2, generator=torch.Generator().manual_seed(1))
-    z = (mu + deviation * dice).requires_grad_()
+    epsilon = torch.randn(40, 2, generator=torch.Generator().manual_seed(1))
+    z = (mu + deviation * epsilon).requires_grad_()
     parameters = model.decode(z)
     (gradient,) = torch.autograd.grad(reconstruction_nll(model, parameters, x.expand_as(parameters)).sum(), z)
     ax.add_patch(Ellipse(tuple(mu.tolist()), *(4 * deviation).tolist(), color=color, alpha=0.2, lw=0))
@@ -92,7 +97,7 @@ def draw_gradients(ax: Axes, model: VAE, x: Tensor, mu: Tensor, deviation: Tenso
 
 
 def draw_costs(ax: Axes, cost: Mapping[str, float], color: str) -> None:
-    """Two bars, the KL and the nll above its floor, with their nats."""
+    """Show two bars, the KL and the nll above its floor, with their nats."""
     for height, (name, label) in enumerate({"kl": "KL", "above": "nll above\nits floor"}.items()):
         ax.barh(label, cost[name], color=color, height=0.5)
         ax.text(cost[name], height, f" {cost[name]:.1f}", va="center")
@@ -102,7 +107,7 @@ def draw_costs(ax: Axes, cost: Mapping[str, float], color: str) -> None:
 
 
 def show_plane(ax: Axes, middle: Tensor, reach: float) -> None:
-    """A square piece of the plane of codes, without axes."""
+    """Limit the axes to a square piece of the plane of codes, and hide them."""
     (left, right), (bottom, top) = (middle[:, None] + reach * SPAN).tolist()
     ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     ax.set_axis_off()

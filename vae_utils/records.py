@@ -1,6 +1,6 @@
-"""Figures that took longer to make than a notebook may run: trained beforehand over several seeds, read back here.
+"""Results of experiments that take longer than a notebook may run: trained beforehand over several seeds, read here.
 
-A record is a file data/records/NAME.json. `make reproduce WHAT=NAME` makes it anew from scripts/experiments/NAME.py.
+A record is a file data/records/NAME.json. `make reproduce WHAT=NAME` makes it again with scripts/experiments/NAME.py.
 """
 
 import difflib
@@ -12,24 +12,27 @@ from .files import DataError
 
 
 def folder() -> Path:
-    """The folder that holds the records: the installed package's own, or the checkout's."""
+    """Return the folder that holds the records: the installed package's own, or the checkout's."""
     packed = Path(__file__).parent / "data" / "records"
     return packed if packed.is_dir() else Path(__file__).parents[1] / "data" / "records"
 
 
 def names() -> tuple[str, ...]:
-    """The names that `load` knows, in order."""
+    """Return the names that `load` knows, in alphabetical order."""
     return tuple(sorted(path.stem for path in folder().glob("[!.]*.json")))
 
 
 def load(name: str) -> dict[str, Any]:
-    """The record called `name`.
+    """Load the record called `name`.
 
-    "what": its name. "settings": what fixed the experiment. "versions", "device": what it was made with.
-    "runs": one dictionary for each run, with "dataset", "seed", "seconds" and the run's figures.
-    "small", "small_settings": the same for a short version of the experiment, which the tests repeat.
+    Returns:
+        "what": its name. "settings": what fixed the experiment. "versions", "device": what it was made with.
+        "runs": one dictionary for each run, with "dataset", "seed", "seconds" and the run's results.
+        "small", "small_settings": the same for a short version of the experiment, which the tests repeat.
 
-    Raises ValueError, with the names there are, for an unknown one, and DataError for a damaged file.
+    Raises:
+        ValueError: No record has this name. The message lists those that there are.
+        DataError: The file is damaged.
     """
     known = names()
     if name not in known:

@@ -1,4 +1,4 @@
-"""The same start for every notebook: seeds, device, number of digits, look of the figures."""
+"""The same start for every notebook: seeds, device, printed digits, style of the figures."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 
 def best_device() -> torch.device:
-    """A CUDA GPU where there is one, else Apple's (MPS), else the CPU; or what the variable VAE_DEVICE names.
+    """Return a CUDA GPU if there is one, else Apple's (MPS), else the CPU; or what the variable VAE_DEVICE names.
 
-    Raises ValueError where VAE_DEVICE names another kind, or one that is not here.
+    Raises:
+        ValueError: VAE_DEVICE names another kind, or one that is not here.
     """
     import torch
 
@@ -27,13 +28,17 @@ def best_device() -> torch.device:
 
 
 def setup(seed: int = 0) -> torch.device:
-    """Seed Python, numpy and torch, set matrix multiplication and figures up, and return the device to use.
+    """Seed Python, numpy and torch, set up matrix products and figures, and return the device to use.
 
-    seed: 0 to 2^32 - 1. Matrix products may use the faster of float32's formats (precision "medium"). PyTorch computes
-    on half of the CPU's cores, or on as many as the variable OMP_NUM_THREADS says: networks as small as these gain
-    nothing from the other half, and where another program wants it, threads that wait for each other cost ten times
-    the time.
-    Raises ValueError for another seed.
+    Matrix products may use the faster of float32's formats (precision "medium"). PyTorch computes on half of the
+    CPU's cores, or on as many as the variable OMP_NUM_THREADS says: networks as small as these gain nothing from the
+    other half, and if another program uses it, threads that wait for each other take ten times as long.
+
+    Args:
+        seed: 0 to 2^32 - 1.
+
+    Raises:
+        ValueError: The seed is outside that range.
     """
     import random
 

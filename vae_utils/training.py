@@ -1,7 +1,7 @@
-"""Fit an autoencoder or a VAE: what turns a loss into a trained model, with the chores that a notebook leaves out.
+"""Fit an autoencoder or a VAE: minimize a loss, record the curve, save and resume.
 
-Built for small networks and data that fit in memory: no loader, batches by index, a fused Adam, a short warm-up and
-then a learning rate that falls to zero, and a start at the mean picture, so that no step is spent on finding it.
+Built for small networks and data that fit in memory: no loader, batches by index, a fused Adam, a short warm-up, then
+a learning rate that falls to zero, and a start at the mean picture, which saves the steps that would find it.
 """
 
 import json
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from .files import write_atomically
 from .losses import bernoulli_nll, gaussian_kl, gaussian_nll, squared_error
 from .runtime import best_device
+from .types import Loss, VariationalModel
 
-Loss = Callable[[nn.Module, Tensor], dict[str, Tensor]]
+Settings = dict[str, str | float | None]
 
 
 class TrainingDiverged(RuntimeError):
@@ -29,12 +30,12 @@ class TrainingDiverged(RuntimeError):
 
 @dataclass
 class History:
-    """What happened: `step[i]` steps were done when `terms[name][i]`, an average since the entry before, was noted."""
+    """The training curve. `terms[name][i]` is the mean since the previous entry, recorded after step `step[i]`."""
 
     step: list[int] = field(default_factory=list)
     terms: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
-    stopped: bool = False  # by hand, before the last step
+    stopped: bool = False  # interrupted before the last step
 
     def __getitem__(self, name: str) -> list[float]:
         return self.terms[name]
@@ -45,14 +46,15 @@ class History:
 
 
 def autoencoder_loss(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
-    """{"loss": squared error summed over each picture, (batch,)} of model(x), a picture for each picture."""
+    """Return {"loss": squared error of the reconstructions model(x), summed over each picture, (batch,)}."""
     return {"loss": squared_error(model(x), x)}
 
 
-def vae_loss(model: nn.Module, x: Tensor, beta: float = 1.0) -> dict[str, Tensor]:
-    """{"loss": nll + beta * KL, "nll", "kl"}, each (batch,) in nats; with beta = 1 the loss is the negative ELBO.
+def vae_loss(model: VariationalModel, x: Tensor, beta: float = 1.0) -> dict[str, Tensor]:
+    """Return {"loss": nll + beta * KL, "nll", "kl"}, each (batch,) in nats; with beta = 1, "loss" is the negative ELBO.
 
-    Raises ValueError for a negative beta.
+    Raises:
+        ValueError: beta is negative.
     """
     if beta < 0:
         raise ValueError(f"beta must be 0 or more, not {beta}")
@@ -62,31 +64,43 @@ def vae_loss(model: nn.Module, x: Tensor, beta: float = 1.0) -> dict[str, Tensor
     return {"loss": nll + beta * kl, "nll": nll, "kl": kl}
 
 
-def reconstruction_nll(model: nn.Module, parameters: Tensor, x: Tensor) -> Tensor:
-    """-log p(x|z), (batch,), by the likelihood that the model names."""
+def reconstruction_nll(model: VariationalModel, parameters: Tensor, x: Tensor) -> Tensor:
+    """Return -log p(x|z), (batch,) in nats, for the model's likelihood and the parameters that it decoded."""
     if model.likelihood == "bernoulli":
         return bernoulli_nll(parameters, x)
+    if model.sigma is None:
+        raise ValueError("a Gaussian likelihood needs a sigma above 0, not None")
     return gaussian_nll(parameters, x, model.sigma)
 
 
 @torch.no_grad()
 def start_at_mean(model: nn.Module, x_train: Tensor) -> None:
-    """Let an untrained model's pictures start at the mean of x_train, and its codes in the middle.
+    """Initialize an untrained model so that it decodes the mean of x_train, and its codes are centered.
 
     The output's bias becomes the mean's log-odds, the output's weights shrink, the encoder sees pictures less their
     mean, and a VAE's log variances start at -2 for every picture. For models whose `encoder` and `decoder` are the
     `mlp` of vae_utils.models.
+
+    Raises:
+        TypeError: The encoder or the decoder does not begin and end with a linear layer.
     """
     scale = 255 if x_train.dtype == torch.uint8 else 1
-    first, last, head = model.encoder[0], model.decoder[-1], model.encoder[-1]
+    first, last, head = _linear(model.encoder, 0), _linear(model.decoder, -1), _linear(model.encoder, -1)
     total = sum(part.sum(0, dtype=torch.float64) for part in x_train.split(1000))  # in parts, to save memory
     mean = (total / (scale * len(x_train))).flatten().to(last.bias)
     last.bias.copy_(mean.clamp(0.01, 0.99).logit())
     last.weight.mul_(0.3)
     first.bias.copy_(-(first.weight @ mean))
     if hasattr(model, "likelihood"):
-        head.weight[model.latent_dim :] = 0
-        head.bias[model.latent_dim :] = -2
+        head.weight[head.out_features // 2 :] = 0
+        head.bias[head.out_features // 2 :] = -2
+
+
+def _linear(layers: object, index: int) -> nn.Linear:
+    layer = layers[index] if isinstance(layers, nn.Sequential) else layers
+    if not isinstance(layer, nn.Linear):
+        raise TypeError(f"a start at the mean picture needs linear layers at both ends, not {type(layer).__name__}")
+    return layer
 
 
 def fit(
@@ -105,22 +119,30 @@ def fit(
     checkpoint_every: int = 500,
     watch: Callable[[History], bool | None] | None = None,
 ) -> History:
-    """Train the model in place, on the best device there is, and return its history. Interrupt it when you like.
+    """Train the model in place and return its history. An interrupt stops the training and keeps the model.
 
-    x_train: pictures (n, C, H, W), floating point in [0, 1] or uint8 in 0..255.
-    lr: the highest learning rate (Adam); it rises over 50 steps and falls to zero in a straight line.
-    loss: (model, batch) -> {"loss": (batch,), other terms to note}. None: squared error for an autoencoder, the
-        negative ELBO for a VAE.
-    seed: of the batches and the noise; the global random state stays as it was.
-    progress: show a bar; None does unless the environment variable VAE_PROGRESS is 0.
-    checkpoint: a file to save to every `checkpoint_every` steps (a multiple of `record_every`) and at the end; where
-        it exists, training goes on from it, to the same numbers as without a break. It must have been made with the
-        same settings, pictures, likelihood and loss (by its name; what else a function of yours does is not seen).
-    watch: called with the history after each of its entries; where it returns True, training stops there, as if
-        interrupted. It may look at the model, must leave it as it is, and draw no random numbers.
+    Args:
+        model: An autoencoder, a VAE, or any model that `loss` takes. It is left in evaluation mode.
+        x_train: Pictures (n, C, H, W), floating point in [0, 1] or uint8 in 0..255.
+        steps: How many batches to learn from.
+        batch_size: Pictures in a batch (all of them if there are fewer).
+        lr: The highest learning rate (Adam). It rises over 50 steps, then falls linearly to zero.
+        loss: (model, batch) -> {"loss": (batch,), other terms to record}. None: squared error for an autoencoder,
+            the negative ELBO for a VAE.
+        seed: Of the batches and the noise. The global random state stays as it was.
+        device: Where to compute. None: the best there is.
+        progress: Show a bar. None: unless the environment variable VAE_PROGRESS is 0.
+        record_every: Steps between two entries of the history.
+        checkpoint: A file to save to every `checkpoint_every` steps (a multiple of `record_every`) and at the end.
+            If it exists, training continues from it, to the same numbers as without a break. It must have been made
+            with the same settings, number of pictures, likelihood and loss (by its name; its code is not compared).
+        checkpoint_every: Steps between two checkpoints.
+        watch: Called with the history after each of its entries. If it returns True, training stops there, as if
+            interrupted. It may read the model, must not change it, and must draw no random numbers.
 
-    Raises ValueError for pictures of a wrong shape or range or settings out of range, and TrainingDiverged, with
-    the step, where the loss is no longer finite.
+    Raises:
+        ValueError: The pictures have a wrong shape or range, or a setting is out of range.
+        TrainingDiverged: The loss is no longer finite. The message names the step.
     """
     from tqdm.auto import tqdm
 
@@ -131,13 +153,14 @@ def fit(
         )
     device = torch.device(device) if device is not None else best_device()
     if loss is None:
-        loss = vae_loss if hasattr(model, "likelihood") else autoencoder_loss
+        loss = _default_loss(model)
     if progress is None:
         progress = os.environ.get("VAE_PROGRESS") != "0"
     batch_size = min(batch_size, len(x_train))
-    settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "pictures": len(x_train)}
+    settings: Settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "pictures": len(x_train)}
     settings |= _objective(model, loss)
-    resumes = checkpoint is not None and Path(checkpoint).exists()
+    file = None if checkpoint is None else Path(checkpoint)
+    resumes = file is not None and file.exists()
     trained = 0 if resumes else _trained(model)
     if not resumes and trained == 0 and isinstance(getattr(model, "decoder", None), nn.Sequential):
         start_at_mean(model, x_train)
@@ -145,11 +168,11 @@ def fit(
     model.to(device).train()
     x_train = x_train.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr, betas=(0.9, 0.98), fused=True)
-    history, sums, counted = History(), {}, 0
+    history, sums, counted = History(), dict[str, Tensor | float](), 0
     started, done = time.perf_counter(), 0
     with _own_random_numbers(seed, device):
-        if resumes:
-            history = _resume(Path(checkpoint), model, optimizer, settings, device)
+        if file is not None and resumes:
+            history = _resume(file, model, optimizer, settings, device)
             done = history.step[-1]
         earlier = history.seconds
         bar = tqdm(total=steps, initial=done, disable=not progress, leave=False, unit="step")
@@ -165,7 +188,7 @@ def fit(
                 done = step + 1
 
                 for name, values in terms.items():
-                    sums[name] = sums.get(name, 0) + values.detach().mean()
+                    sums[name] = sums.get(name, 0.0) + values.detach().mean()
                 counted += 1
                 bar.update()
                 if done % record_every == 0 or done == steps:
@@ -181,8 +204,8 @@ def fit(
                     sums, counted = {}, 0
                     bar.set_postfix(loss=f"{means['loss']:.2f}")
                     history.seconds = earlier + time.perf_counter() - started
-                    if checkpoint is not None and (done % checkpoint_every == 0 or done == steps):
-                        _save_checkpoint(Path(checkpoint), model, optimizer, settings, history, device)
+                    if file is not None and (done % checkpoint_every == 0 or done == steps):
+                        _save_checkpoint(file, model, optimizer, settings, history, device)
                     if watch is not None and watch(history) and done < steps:
                         raise KeyboardInterrupt
         except KeyboardInterrupt:
@@ -191,14 +214,18 @@ def fit(
         finally:
             bar.close()
     history.seconds = earlier + time.perf_counter() - started
-    model.trained_steps = trained + done
+    _note_trained(model, trained + done)
     model.eval()
     return history
 
 
-def _objective(model: nn.Module, loss: Loss) -> dict[str, str | float | None]:
-    """What tells one thing to minimize from another, as far as names and numbers do."""
-    found = {"loss": _name(loss)}
+def _default_loss(model: nn.Module) -> Loss:
+    return vae_loss if hasattr(model, "likelihood") else autoencoder_loss
+
+
+def _objective(model: nn.Module, loss: Loss) -> Settings:
+    """Identify the objective by the loss's name and the model's likelihood."""
+    found: Settings = {"loss": _name(loss)}
     for name in ("likelihood", "sigma"):
         value = getattr(model, name, None)
         found[name] = value if isinstance(value, str | int | float | None) else type(value).__name__
@@ -206,7 +233,7 @@ def _objective(model: nn.Module, loss: Loss) -> dict[str, str | float | None]:
 
 
 def _name(loss: Loss) -> str:
-    """A function's name with its module's; of a functools.partial, with what it fills in."""
+    """Return a function's name with its module's; for a functools.partial, with its arguments."""
     if isinstance(loss, partial):
         given = [*((None, value) for value in loss.args), *loss.keywords.items()]
         plain = [(key, repr(v) if isinstance(v, str | int | float | None) else type(v).__name__) for key, v in given]
@@ -217,7 +244,7 @@ def _name(loss: Loss) -> str:
 
 @contextmanager
 def _own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers start anew from the seed, and afterwards go on as if none had been drawn."""
+    """Draw random numbers from the seed inside; restore the global random state afterwards."""
     before = _random_state(device)
     torch.manual_seed(seed)
     try:
@@ -227,7 +254,7 @@ def _own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def _random_state(device: torch.device) -> dict[str, Tensor]:
-    """Kind of device -> state of its random numbers, for the CPU and the device."""
+    """Return kind of device -> state of its random numbers, for the CPU and the device."""
     states = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
@@ -237,7 +264,7 @@ def _random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def _set_random_state(states: dict[str, Tensor], device: torch.device) -> None:
-    """Set what `_random_state` returned, here or on another kind of device, as far as it fits."""
+    """Set what `_random_state` returned, here or on another kind of device, as far as it applies."""
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)
@@ -265,20 +292,22 @@ def _check(model: nn.Module, x: Tensor, **above_zero: float) -> None:
 
 
 def _batch(step: int, batch_size: int, n: int, seed: int) -> Tensor:
-    """Indices of the batch of this step: every picture once an epoch, in an order that seed and epoch decide."""
-    per_epoch = n // batch_size
-    epoch, place = divmod(step, per_epoch)
-    if _batch.order is None or _batch.key != (epoch, n, seed):
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-        _batch.order, _batch.key = torch.randperm(n, generator=generator), (epoch, n, seed)
-    return _batch.order[place * batch_size : (place + 1) * batch_size]
+    """Return the indices of this step's batch: each picture at most once an epoch, in an order of the seed's."""
+    epoch, place = divmod(step, n // batch_size)
+    return _order(epoch, n, seed)[place * batch_size : (place + 1) * batch_size]
 
 
-_batch.order, _batch.key = None, None
+@lru_cache(maxsize=1)
+def _order(epoch: int, n: int, seed: int) -> Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
 
 
 def save_weights(model: nn.Module, path: str | Path) -> None:
-    """Write the model's weights to a safetensors file, whole or not at all (DataError where the disk refuses)."""
+    """Write the model's weights to a safetensors file, whole or not at all.
+
+    Raises:
+        DataError: The disk is full or refuses otherwise.
+    """
     from safetensors.torch import save
 
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
@@ -288,15 +317,22 @@ def save_weights(model: nn.Module, path: str | Path) -> None:
 def load_weights(model: nn.Module, path: str | Path) -> None:
     """Read weights that `save_weights` wrote into a model of the same shape.
 
-    Raises ValueError where the file is damaged or belongs to a model of another shape; the model is then unchanged.
+    Raises:
+        ValueError: The file is damaged or belongs to a model of another shape; the model is then unchanged.
     """
     tensors, metadata = _read(Path(path))
     _fill(model, tensors, Path(path))
-    model.trained_steps = int(metadata.get("trained_steps", 1))
+    _note_trained(model, int(metadata.get("trained_steps", 1)))
 
 
 def _trained(model: nn.Module) -> int:
-    return getattr(model, "trained_steps", 0)
+    steps: int = getattr(model, "trained_steps", 0)
+    return steps
+
+
+def _note_trained(model: nn.Module, steps: int) -> None:
+    """Set `model.trained_steps`, which nn.Module's types allow for tensors and modules only."""
+    vars(model)["trained_steps"] = steps
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -324,7 +360,7 @@ def _save_checkpoint(
     path: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    settings: dict,
+    settings: Settings,
     history: History,
     device: torch.device,
 ) -> None:
@@ -340,7 +376,7 @@ def _save_checkpoint(
 
 
 def _resume(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict, device: torch.device
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: Settings, device: torch.device
 ) -> History:
     tensors, metadata = _read(path)
     if "settings" not in metadata:
@@ -355,10 +391,10 @@ def _resume(
     model_part = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     _fill(model, model_part, path)
     state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
+    for name, tensor in tensors.items():
         if name.startswith("optimizer."):
             _, i, key = name.split(".", 2)
-            state.setdefault(int(i), {})[key] = value
+            state.setdefault(int(i), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     states = {k.removeprefix("random."): v for k, v in tensors.items() if k.startswith("random.")}
     _set_random_state(states, device)

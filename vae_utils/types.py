@@ -1,7 +1,7 @@
-"""The types that models, training, measures, exercises and figures share, for type checkers and for whoever brings a model.
+"""The types that models, training, measures, exercises and figures share: what each may expect of a model.
 
-`models.Autoencoder` is a `LatentModel` and `models.VAE` a `VariationalModel`; a class of your own is one where it has
-the same attributes, without inheriting anything from here.
+`models.Autoencoder` is a `LatentModel` and `models.VAE` a `VariationalModel`. So is any class with the same attributes;
+it need not inherit from these.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,20 +1,21 @@
 """Time the live figures in a headless Chromium: decodes a second, the first picture, frames while a point moves.
 
-`make bench` runs this. The decoder is the course's own, 2-256-64-3072, untrained: its size is what counts.
+`make bench` runs this: python -m scripts.bench.live. The decoder is the course's own, 2-256-64-3072, untrained, since
+only its size counts.
 """
 
 import argparse
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from statistics import median
 
 import torch
-from playwright.sync_api import sync_playwright
 
+from scripts.bench.browser import headless
 from vae_utils import data
 from vae_utils.models import VAE, Autoencoder
+from vae_utils.types import LatentModel
 from vae_utils.widgets import code_map, live
 
 LOOP = """([packed, n]) => {
@@ -48,7 +49,7 @@ FRAMES = """(n) => new Promise((done) => {
 
 
 def page_of(html: str) -> str:
-    """A page with the figure, which notes when the figure's script begins and when the first picture is there."""
+    """Return a page with the figure that records when its script begins and when the first picture is drawn."""
     return (
         "<!doctype html><meta charset='utf-8'><script>began = performance.now()</script>"
         f"{html}<script>ended = performance.now()</script>"
@@ -56,20 +57,21 @@ def page_of(html: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the size of the output and what was timed."""
+    """Print the size of the output and the times."""
     parser = argparse.ArgumentParser(description="Time the live figures in a headless Chromium, on this machine.")
     parser.add_argument("--repeats", type=int, default=5, help="how often the page is opened; medians are printed")
     asked = parser.parse_args(arguments)
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
     pictures = data.load("cats_dogs")
     torch.manual_seed(0)
-    pair = {"autoencoder": Autoencoder(pictures.shape, 2).eval(), "VAE": VAE(pictures.shape, 2).eval()}
+    pair: dict[str, LatentModel] = {
+        "autoencoder": Autoencoder(pictures.shape, 2).eval(),
+        "VAE": VAE(pictures.shape, 2).eval(),
+    }
     packed = live.pack(pair["VAE"], torch.randn(300, 2)).for_page()
     html = code_map(pair, pictures).html
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+    with headless() as browser, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "page.html"
         path.write_text(page_of(html), encoding="utf-8")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         first = []
         for _ in range(asked.repeats):
             page = browser.new_page()
@@ -78,7 +80,6 @@ def main(arguments: list[str] | None = None) -> None:
         loop = LOOP % (live.JS / "decoder.js").read_text(encoding="utf-8")
         decodes, painted = page.evaluate(loop, [packed, 50])
         frames, moved = page.evaluate(FRAMES, 120)
-        browser.close()
     print(f"Live figures ({os.cpu_count()} cores, Chromium): code map of two models, {len(html) / 1e6:.2f} MB")
     print(f"  decodes of 2-256-64-3072 a second {decodes:12,.0f}  (with drawing on a canvas {painted:,.0f})")
     print(f"  first picture after               {median(first):12.0f} ms ({min(first):.0f} to {max(first):.0f})")

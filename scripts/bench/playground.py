@@ -1,23 +1,23 @@
 """Measure the playground in Chromium: its size, steps and frames a second, and what its lessons show over five seeds.
 
-python scripts/bench_playground.py            size and speed (half a minute)
-python scripts/bench_playground.py --lessons  what each lesson shows (some minutes)
+python -m scripts.bench.playground              size and speed (half a minute)
+python -m scripts.bench.playground --lessons    what each lesson shows (some minutes)
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
-import shutil
 import statistics
 import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from vae_utils.widgets.playground import (
+from scripts.bench.browser import headless
+from vae_utils.widgets.figures.playground import (
     LESSONS,
     N_TRAIN,
     SOURCE,
@@ -53,7 +53,7 @@ TRAIN = """({id, seed, steps}) => {
 
 
 def trainer_page(browser: Browser) -> Page:
-    """A page with the playground's trainer and its pictures, and nothing to see."""
+    """Open a page with the playground's trainer and its pictures, and no controls."""
     page = browser.new_page()
     for name in NAMES:
         page.add_script_tag(content=(SOURCE / f"{name}.js").read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def trainer_page(browser: Browser) -> Page:
 
 
 def speed(browser: Browser) -> None:
-    """Steps a second of the trainer alone, and steps and frames a second of the whole page."""
+    """Print steps a second of the trainer alone, and steps and frames a second of the whole page."""
     page = trainer_page(browser)
     for width in (8, 16, 32, 64):
         rate = page.evaluate(
@@ -109,7 +109,7 @@ def speed(browser: Browser) -> None:
 
 
 def lessons(browser: Browser, seeds: int, steps: int, which: list[str]) -> None:
-    """What each lesson shows at its end, for each seed."""
+    """Print what each lesson shows at its end, for each seed."""
     page = trainer_page(browser)
     for lesson in which:
         runs = [page.evaluate(TRAIN, {"id": lesson, "seed": seed, "steps": steps}) for seed in range(seeds)]
@@ -125,22 +125,17 @@ def lessons(browser: Browser, seeds: int, steps: int, which: list[str]) -> None:
 
 
 def main() -> None:
+    """Measure size and speed, or the lessons."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--browser", default="chromium", help="where Chromium is (default: on PATH)")
     parser.add_argument("--lessons", nargs="*", choices=LESSONS, help="measure lessons (these; none named: all)")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=600)
     given = parser.parse_args()
-    with sync_playwright() as playwright:
-        path = shutil.which(given.browser)
-        if path is None:
-            parser.error(f"no {given.browser} here: name a Chromium with --browser")
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+    with headless() as browser:
         if given.lessons is None:
             speed(browser)
         else:
             lessons(browser, given.seeds, given.steps, given.lessons or list(LESSONS))
-        browser.close()
 
 
 if __name__ == "__main__":

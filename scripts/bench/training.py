@@ -1,7 +1,8 @@
-"""Compare, on this machine, `fit` of vae_utils with the usual way to train the same model. `make bench` runs this.
+"""Compare, on this machine, `fit` of vae_utils with the usual way to train the same model.
 
-The usual way: a DataLoader that takes pictures one by one, batches of 128, Adam with a learning rate of 1e-3,
-cross-entropy of probabilities or squared error, and weights as they are made. The two take turns.
+`make bench` runs this: python -m scripts.bench.training. The usual way: a DataLoader that takes pictures one by one,
+batches of 128, Adam with a learning rate of 1e-3, cross-entropy of probabilities or squared error, and PyTorch's
+initial weights. The two take turns.
 """
 
 import argparse
@@ -15,52 +16,55 @@ from statistics import median
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from vae_utils import data
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.runtime import best_device
 from vae_utils.training import autoencoder_loss, fit, vae_loss
+from vae_utils.types import Loss
 
 BATCH = 128
 IMPORTS = ("vae_utils", "torch", "torchvision", "matplotlib.pyplot")
 
+Model = Autoencoder | VAE
+
 
 def seconds(task: Callable[..., object], *arguments: object) -> float:
-    """Wall-clock seconds of task(*arguments)."""
+    """Return the wall-clock seconds of task(*arguments)."""
     start = time.perf_counter()
     task(*arguments)
     return time.perf_counter() - start
 
 
 def import_seconds(module: str) -> float:
-    """Seconds to import a module in a new Python, which has nothing loaded yet."""
+    """Return the seconds to import a module in a new Python process."""
     code = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
     return float(subprocess.check_output([sys.executable, "-c", code]))
 
 
-def build(kind: str, dataset: data.Dataset, seed: int) -> nn.Module:
-    """The model that both ways start from; the VAE has the common example's size, 400 hidden units and 20 latents."""
+def build(kind: str, dataset: data.Dataset, seed: int) -> Model:
+    """Return the model that both ways start from; the VAE has the usual example's 400 hidden units and 20 latents."""
     torch.manual_seed(seed)
     if kind == "VAE":
         return VAE(dataset.shape, 20, hidden=(400,), likelihood=dataset.likelihood, sigma=dataset.sigma)
     return Autoencoder(dataset.shape, 8)
 
 
-def usual_loss(model: nn.Module, x: Tensor) -> Tensor:
-    """The loss as it is usually written, summed over the batch: `fit`'s, up to a constant."""
+def usual_loss(model: Model, x: Tensor) -> Tensor:
+    """Return the loss as it is usually written, summed over the batch: that of `fit`, up to a constant."""
     if not isinstance(model, VAE):
         return F.mse_loss(model(x), x, reduction="sum")
     mu, logvar = model.encode(x)
     x_hat = model.mean(model.reparameterize(mu, logvar))
     kl = -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
-    if model.likelihood == "bernoulli":
+    if model.likelihood == "bernoulli" or model.sigma is None:
         return F.binary_cross_entropy(x_hat, x, reduction="sum") + kl
     return F.mse_loss(x_hat, x, reduction="sum") / (2 * model.sigma**2) + kl
 
 
-def train_as_usual(model: nn.Module, x_train: Tensor, epochs: int) -> None:
+def train_as_usual(model: Model, x_train: Tensor, epochs: int) -> None:
     """Train the model in place, in the usual way, at torch's default precision."""
     torch.set_float32_matmul_precision("highest")
     device = best_device()
@@ -76,7 +80,7 @@ def train_as_usual(model: nn.Module, x_train: Tensor, epochs: int) -> None:
             loss.item()  # for a progress line, as usual
 
 
-def train_by_fit(model: nn.Module, x_train: Tensor, epochs: float, seed: int, batch_size: int = 64) -> None:
+def train_by_fit(model: Model, x_train: Tensor, epochs: float, seed: int, batch_size: int = 64) -> None:
     """Train the model in place by `fit`, at the precision that vae_utils.setup() sets in every notebook."""
     torch.set_float32_matmul_precision("medium")
     steps = math.ceil(epochs * len(x_train) / batch_size)
@@ -84,15 +88,18 @@ def train_by_fit(model: nn.Module, x_train: Tensor, epochs: float, seed: int, ba
 
 
 @torch.no_grad()
-def test_loss(model: nn.Module, x_test: Tensor) -> float:
-    """Negative ELBO or squared error of a test picture, on average, with the same noise for every model."""
+def test_loss(model: Model, x_test: Tensor) -> float:
+    """Return the mean negative ELBO or squared error of test pictures, with the same noise for every model."""
     torch.manual_seed(0)
-    loss = vae_loss if isinstance(model, VAE) else autoencoder_loss
+    loss: Loss = vae_loss if isinstance(model, VAE) else autoencoder_loss
     return loss(model.eval(), x_test.to(best_device()))["loss"].mean().item()
 
 
 def shortest_fit(kind: str, dataset: data.Dataset, level: float, most: int, seed: int) -> tuple[float, float]:
-    """(epochs, seconds) of the shortest fit, in quarters of an epoch, that reaches `level`; inf: `most` are too few."""
+    """Return (epochs, seconds) of the shortest fit, in quarters of an epoch, whose test loss reaches `level`.
+
+    Both are inf if `most` epochs are too few.
+    """
     for quarters in range(1, 4 * most + 1):
         model = build(kind, dataset, seed)  # a run of its own, as the learning rate falls to zero over its length
         spent = seconds(train_by_fit, model, dataset.train.x, quarters / 4, seed)
@@ -102,9 +109,9 @@ def shortest_fit(kind: str, dataset: data.Dataset, level: float, most: int, seed
 
 
 def compare(kind: str, dataset: data.Dataset, epochs: int, repeats: int) -> None:
-    """Train one kind of model both ways, in turn, and print medians of both and of usual / fit, with its extremes."""
+    """Train one kind of model both ways, in turn; print medians of both, and of usual / fit with its extremes."""
     x, runs, levels = dataset.train.x, [], []
-    train_as_usual(build(kind, dataset, 0), x[:BATCH], 1)  # what only the first steps cost is not counted
+    train_as_usual(build(kind, dataset, 0), x[:BATCH], 1)  # the first steps are slower and do not count
     train_by_fit(build(kind, dataset, 0), x[:BATCH], 1, 0)
     for seed in range(repeats):
         model, other = build(kind, dataset, seed), build(kind, dataset, seed)
@@ -124,7 +131,7 @@ def compare(kind: str, dataset: data.Dataset, epochs: int, repeats: int) -> None
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print a header, what imports cost, and a table for each kind of model."""
+    """Print a header, the seconds of imports, and a table for each kind of model."""
     parser = argparse.ArgumentParser(description="Compare `fit` with the usual way to train, on this machine.")
     parser.add_argument("--epochs", type=int, default=3, help="of the usual way; its test loss is what fit must reach")
     parser.add_argument("--repeats", type=int, default=3, help="how often to measure, each time with another seed")

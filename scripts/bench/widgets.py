@@ -1,14 +1,14 @@
 """Measure kernel widgets as a reader meets them: from a key press to the new picture, in Chromium and JupyterLab.
 
-    bench_widgets.py [--presses 30]
+    python -m scripts.bench.widgets [--presses 30]
 
 Prints, for each widget, the median and the 90th percentile in milliseconds: of keys that move a slider to its next
 place, which the widget has drawn ahead while the slider rested, and of clicks far from its handle, which it has not.
 The clock runs in the page: it starts when the page gets the key or the click, and stops when the new picture is decoded
-and in place. A browser keeps what it has decoded, so no picture of a key comes twice, and few of a click do; the
-widgets take turns of some presses, as a machine has good and bad moments. The first line is a slider that changes an
-image of 8 x 8 pixels: what JupyterLab itself takes. The goal is a median of 60 ms for keys on two idle cores; anything
-else that runs at the time is measured, too.
+and in place. A browser keeps what it has decoded, so no picture of a key comes twice, and few of a click do. The
+widgets take turns of some presses, since the machine's load varies. The first line is a slider that changes an image of
+8 x 8 pixels: the part of JupyterLab itself. The goal is a median of 60 ms for keys on two idle cores; anything else
+that runs at the time is measured, too.
 """
 
 from __future__ import annotations
@@ -16,30 +16,27 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import shutil
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import Locator, sync_playwright
+from playwright.sync_api import Locator, Position
 
-ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+from scripts.bench.browser import headless
+from scripts.bench.lab_server import running_lab
+from scripts.notebooks import KERNEL
+
 GOAL = 60  # milliseconds
 LOADING = 120_000  # milliseconds
-FAR = (5**0.5 - 1) / 2  # of a slider's length: so far on, round and round, is each click, never near the last ones
+FAR = (5**0.5 - 1) / 2  # distance between clicks in a slider's length, modulo 1: the golden ratio keeps all apart
 TURN = 10  # presses of a widget before the next one has its turn
-FIRST = 2  # more presses that do not count: they draw what is drawn once
+FIRST = 2  # more presses that do not count: the first ones are slower
 SETUP = """import ipywidgets
 import torch
 from vae_utils import data, setup, widgets
@@ -56,8 +53,8 @@ pictures = data.load("cats_dogs")
 small = torch.nn.functional.avg_pool2d(pictures.test.x, 2)
 sweep = {2.0**i: VAE((3, 16, 16), 8, (128, 64)) for i in range(-20, 20)}
 two = {"autoencoder": Autoencoder(pictures.shape, 2), "VAE": VAE(pictures.shape, 2)}"""
-WIDGETS = {  # name: what a cell says
-    "no drawing": "ipywidgets.VBox([knob, place])",  # what is left to the course's widgets of those 60 ms
+WIDGETS = {  # name: the source of its cell
+    "no drawing": "ipywidgets.VBox([knob, place])",  # the rest of those 60 ms is left to the course's widgets
     "trick": "widgets.trick()",
     "two_gaussians": "widgets.two_gaussians()",
     "beta_slider": "widgets.beta_slider(sweep, small)",
@@ -79,61 +76,48 @@ WATCH = """output => {
 }"""
 
 
-@contextmanager
-def lab(folder: Path) -> Iterator[str]:
-    """A JupyterLab as `make lab` starts it, on a notebook with the widgets; its address."""
+def write_notebook(path: Path) -> None:
+    """Write a notebook with one cell for each widget."""
     cells = [new_code_cell(SETUP), *map(new_code_cell, WIDGETS.values())]
-    name = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": name}), folder / "widgets.ipynb")
-    own = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
-    environment = os.environ | {name: str(folder / name) for name in own} | {"CI": "true", "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, str(ROOT / "scripts" / "lab.py"), "--port=0", f"--ServerApp.root_dir={folder}"]
-    server = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), path)
+
+
+def position(slider: Locator) -> tuple[float, float, float]:
+    """Return the least, the largest and the present value of a slider."""
+    low, high, now = slider.evaluate(
+        "s => ['min', 'max', 'now'].map(part => Number(s.getAttribute(`aria-value${part}`)))"
     )
-    try:
-        said = []
-        for line in server.stdout:
-            said.append(line)
-            address = next((word for word in line.split() if word.startswith("http") and "token=" in word), None)
-            if address:
-                parts = urllib.parse.urlsplit(address)
-                yield f"{parts.scheme}://{parts.netloc}/lab/tree/widgets.ipynb?{parts.query}"
-                return
-        raise RuntimeError(f"JupyterLab printed no address: {''.join(said)}")
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait()
-        server.stdout.close()
+    return low, high, now
 
 
 def keys(output: Locator) -> Iterator[Callable[[], None]]:
-    """Key presses that move each slider of an output step by step from one end to the other."""
+    """Yield key presses that move each slider of an output step by step from one end to the other."""
     for slider in output.get_by_role("slider").all():
-        if slider.get_attribute("aria-valuenow") != slider.get_attribute("aria-valuemin"):
+        low, high, now = position(slider)
+        if now != low:
             yield partial(slider.press, "Home")
-        while slider.get_attribute("aria-valuenow") != slider.get_attribute("aria-valuemax"):
+        while position(slider)[2] != high:
             yield partial(slider.press, "ArrowRight")
 
 
 def clicks(output: Locator) -> Iterator[Callable[[], None]]:
-    """Clicks on each slider of an output in turn, far from its handle."""
+    """Yield clicks on each slider of an output in turn, far from its handle."""
     sliders, tracks = output.get_by_role("slider").all(), output.locator(".noUi-base").all()
     for slider, track in itertools.cycle(zip(sliders, tracks, strict=True)):
-        low, high, now = (float(slider.get_attribute(f"aria-value{part}")) for part in ("min", "max", "now"))
-        box = track.bounding_box()
-        place = {"x": ((now - low) / (high - low) + FAR) % 1 * box["width"], "y": box["height"] / 2}
+        low, high, now = position(slider)
+        width, height = track.evaluate("t => [t.getBoundingClientRect().width, t.getBoundingClientRect().height]")
+        place: Position = {"x": ((now - low) / (high - low) + FAR) % 1 * width, "y": height / 2}
         yield partial(track.click, position=place, force=True)
 
 
-RESTS = {  # milliseconds before each press: the page scrolls to the widget, and the kernel comes to rest
+RESTS = {  # milliseconds before each press, for the page to scroll and the kernel to become idle
     keys: 200,
-    clicks: 400,  # a slider heeds no click within 300 milliseconds of the last
+    clicks: 400,  # a slider ignores clicks within 300 milliseconds of the last
 }
 
 
 def milliseconds(output: Locator, presses: Iterator[Callable[[], None]], rest: int) -> Iterator[float]:
-    """From key press or click to picture."""
+    """Make each press; yield the milliseconds from it to the new picture."""
     for press in presses:
         output.evaluate("output => output.scrollIntoView({block: 'start'})")
         output.page.wait_for_timeout(rest)
@@ -143,14 +127,12 @@ def milliseconds(output: Locator, presses: Iterator[Callable[[], None]], rest: i
 
 
 def measure(presses: int) -> dict[str, list[list[float]]]:
-    """Milliseconds of each key press, and of each click, by widget."""
-    browser_path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if browser_path is None:
-        raise SystemExit("bench_widgets needs Chromium or Chrome on the PATH.")
-    with tempfile.TemporaryDirectory() as folder, lab(Path(folder)) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=OPTIONS)
+    """Return milliseconds of each key press, and of each click, by widget."""
+    with tempfile.TemporaryDirectory() as home, running_lab(Path(home), Path(home)) as lab, headless() as browser:
+        write_notebook(lab.folder / "widgets.ipynb")
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.goto(address)
+        address = urllib.parse.urlsplit(lab.url)
+        page.goto(f"{address.scheme}://{address.netloc}/lab/tree/widgets.ipynb?{address.query}")
         page.locator(".jp-CodeCell").first.wait_for(timeout=LOADING)
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=LOADING)  # earlier, JupyterLab may run nothing
         page.locator(".jp-CodeCell .cm-content").first.click()
@@ -178,8 +160,8 @@ def measure(presses: int) -> dict[str, list[list[float]]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description="Measure kernel widgets in Chromium and JupyterLab.")
     parser.add_argument(
         "--presses", type=int, default=30, help="keys, and clicks, for each widget, in whole turns (30)"
     )

@@ -1,12 +1,20 @@
-"""An autoencoder and a VAE of the same size, matched in data, code size, steps, optimizer and seed.
+"""An autoencoder and a VAE of the same size, with the same data, latent size, steps, optimizer and seed.
 
-For each of the two, with 2 and with 8 numbers: the price (`error`, squared error of test reconstructions), pictures
-from made-up codes (`normal`, `fitted`, `mixture`: Fréchet distance in a judge's features for codes from N(0, I), from
-a Gaussian and from a mixture of 20 Gaussians fitted to the training codes; `coverage` for N(0, I)), order among the
-codes (`path`: length of decoded roads over their chords; `purity`: share of nearest codes of the same kind) and what
-noise does (`flips`: share of test pictures that are read as another kind when 0.1 of the codes' standard deviation
-is added). `few`: the price with 1,000 training pictures and 16 numbers.
+Figures of each, with 2 and with 8 latents:
+
+    error       squared error of the test reconstructions
+    normal      Fréchet distance, in a judge's features, of pictures from codes drawn from N(0, I)
+    fitted      the same for codes from a Gaussian fitted to the training codes
+    mixture     the same for codes from a mixture of 20 Gaussians fitted to them
+    coverage    of the test pictures by those from N(0, I)
+    path        median length of decoded paths over that of their chords
+    purity      share of nearest codes with the same label
+    flips       share of test pictures whose label changes when noise of 0.1 standard deviations is added to the codes
+
+`few` is the error with 1,000 training pictures and 16 latents.
 """
+
+from typing import Any
 
 import torch
 
@@ -35,8 +43,8 @@ SMALL = {
 }
 
 
-def make(kind: str, pictures: data.Dataset, latent_dim: int, seed: int) -> torch.nn.Module:
-    """A new network of a kind, "ae" or "vae", for these pictures."""
+def make(kind: str, pictures: data.Dataset, latent_dim: int, seed: int) -> Autoencoder | VAE:
+    """Return an untrained network of a kind, "ae" or "vae", for these pictures."""
     torch.manual_seed(seed)
     if kind == "ae":
         return Autoencoder(pictures.shape, latent_dim)
@@ -44,13 +52,13 @@ def make(kind: str, pictures: data.Dataset, latent_dim: int, seed: int) -> torch
 
 
 def train(model: torch.nn.Module, x: torch.Tensor, steps: int, seed: int) -> None:
-    """`fit`, but Ctrl-C ends the experiment: a half-trained model must not get into a record."""
+    """Train by `fit`, but let Ctrl-C end the experiment: a half-trained model must not get into a record."""
     if fit(model, x, steps=steps, seed=seed, progress=False).stopped:
         raise KeyboardInterrupt
 
 
 def mixture_codes(z: torch.Tensor, n: int, seed: int, parts: int = 20) -> torch.Tensor:
-    """n codes from a mixture of Gaussians fitted to codes z (m, latent_dim)."""
+    """Draw n codes from a mixture of Gaussians fitted to codes z (m, latent_dim)."""
     from sklearn.mixture import GaussianMixture
 
     mixture = GaussianMixture(parts, reg_covar=1e-4, random_state=seed).fit(z.double().numpy())
@@ -58,9 +66,9 @@ def mixture_codes(z: torch.Tensor, n: int, seed: int, parts: int = 20) -> torch.
 
 
 def measure(
-    model: torch.nn.Module, x_train: torch.Tensor, test: data.Split, judge: evaluation.Judge, n: int, seed: int
+    model: Autoencoder | VAE, x_train: torch.Tensor, test: data.Split, judge: evaluation.Judge, n: int, seed: int
 ) -> dict[str, float]:
-    """The figures of one trained model; `test` holds the pictures that it is compared with."""
+    """Return the figures of one trained model; `test` holds the pictures that it is compared with."""
     generator = torch.Generator().manual_seed(seed)
     features, real = judge.look(test.x), test.x[:n]
     z_train, z = evaluation.encode(model, x_train), evaluation.encode(model, test.x)
@@ -86,8 +94,11 @@ def measure(
     }
 
 
-def run(dataset: str, seed: int, settings: dict) -> dict:
-    """One seed: {"2": {"ae": {figure: value}, "vae": {...}}, ..., "few": {"ae": error, "vae": error}}."""
+def run(dataset: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return {"real": ..., "2": {"ae": {figure: value}, "vae": {...}}, ..., "few": {"ae": error, "vae": error}}.
+
+    "real" is the Fréchet distance between two halves of the test pictures.
+    """
     pictures = data.load(dataset)
     x, y = pictures.train.x[: settings["pictures"]], pictures.train.y[: settings["pictures"]]
     n = settings["samples"]
@@ -95,7 +106,7 @@ def run(dataset: str, seed: int, settings: dict) -> dict:
     judge = evaluation.train_judge(x, y, len(pictures.label_names), settings["judge_steps"], seed)
     half = len(test.x) // 2
     looks = judge.look(test.x)
-    figures: dict = {"real": frechet_distance(looks[:half], looks[half:])}
+    figures: dict[str, Any] = {"real": frechet_distance(looks[:half], looks[half:])}
     for latent_dim in settings["numbers"]:
         figures[str(latent_dim)] = {}
         for kind in ("ae", "vae"):

@@ -1,4 +1,4 @@
-"""How far do pictures go into the code? VAEs on small pictures, one for each weight beta of the KL, over seeds.
+"""How much of a picture does the code hold? VAEs on small pictures, one for each weight beta of the KL, over seeds.
 
 Pictures are shrunk to half their side by averaging squares of 2 x 2 pixels. Averaging four pixels halves independent
 noise, so a Gaussian p(x|z) has half the data set's sigma. Every beta starts at the same weights and sees the same
@@ -6,6 +6,7 @@ batches.
 """
 
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,13 +32,18 @@ SETTINGS = {
 SMALL = {"betas": [0.25, 64], "steps": 30, "pictures": 500, "test_pictures": 200, "judge_steps": 30}
 
 
-def run(dataset: str, seed: int, settings: dict) -> dict:
-    """Figures on test pictures, one entry for each beta; nats are averages over pictures.
+def run(dataset: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return figures on test pictures, each a list with one entry per beta; nats are means over pictures.
 
-    "floor": the least that -log p(x|z) can be, at a perfect reconstruction. "distortion": -log p(x|z) above it, one
-    draw of z for each picture. "rate": KL(q(z|x) || N(0, I)); "rate_of_latent": its part of each number of the code,
-    largest first. "squared_error": of the pictures decoded from the means of q. "wrong": share of these that a judge
-    reads as another kind. "frechet": distance of as many samples to the test pictures, in the judge's features.
+        floor           the least that -log p(x|z) can be, at a perfect reconstruction
+        distortion      -log p(x|z) above that floor, for one draw of z per picture
+        rate            KL(q(z|x) || N(0, I))
+        rate_of_latent  the share of each latent in it, largest first
+        squared_error   of the pictures decoded from the means of q
+        wrong           share of these that a judge gives another label
+        frechet         Fréchet distance of as many samples to the test pictures, in the judge's features
+
+    "judge_wrong" is the judge's own share of errors.
     """
     pictures = data.load(dataset)
     x_train = F.avg_pool2d(pictures.train.x[: settings["pictures"]], 2)
@@ -45,11 +51,12 @@ def run(dataset: str, seed: int, settings: dict) -> dict:
     y_train, y_test = pictures.train.y[: len(x_train)], pictures.test.y[: len(x_test)]
     judge = evaluation.train_judge(x_train, y_train, len(pictures.label_names), settings["judge_steps"], seed)
     features = judge.look(x_test)
-    sigma = pictures.sigma / 2 if pictures.likelihood == "gaussian" else None
-    figures = {"judge_wrong": (judge.classify(x_test) != y_test).float().mean().item()}
+    shape = (pictures.shape[0], x_train.shape[2], x_train.shape[3])
+    sigma = pictures.sigma / 2 if pictures.sigma else None
+    figures: dict[str, Any] = {"judge_wrong": (judge.classify(x_test) != y_test).float().mean().item()}
     for beta in settings["betas"]:
         torch.manual_seed(seed)
-        model = VAE(tuple(x_train.shape[1:]), settings["latent_dim"], settings["hidden"], pictures.likelihood, sigma)
+        model = VAE(shape, settings["latent_dim"], settings["hidden"], pictures.likelihood, sigma)
         arguments = {name: settings[name] for name in ("steps", "batch_size", "lr")}
         if fit(model, x_train, loss=partial(vae_loss, beta=beta), seed=seed, **arguments).stopped:
             raise KeyboardInterrupt  # a half-trained model must not get into a record
@@ -62,7 +69,7 @@ def run(dataset: str, seed: int, settings: dict) -> dict:
 def measure(
     model: VAE, x: torch.Tensor, y: torch.Tensor, judge: evaluation.Judge, features: torch.Tensor
 ) -> dict[str, float | list[float]]:
-    """The figures of one trained model on pictures x (n, C, H, W) with labels y (n,) and their features (n, 32)."""
+    """Return the figures of one trained model on pictures x (n, C, H, W), labels y (n,) and their features (n, 32)."""
     parameters, mu, logvar = model(x)
     perfect = x.logit() if model.likelihood == "bernoulli" else x
     floor = reconstruction_nll(model, perfect.nan_to_num(), x).mean().item()

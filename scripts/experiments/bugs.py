@@ -1,16 +1,22 @@
-"""The known mistakes, each put into the training of a small VAE: how would the runs look to somebody who watches?
+"""The known mistakes, each put into the training of a small VAE: which of them shows in the figures?
 
-Every mistake is a function of `vae_utils.exercises` that takes the place of the right one. All start at the same
-weights and see the same batches; the control has no mistake. A run holds figures[case], case being "control" or
-"EXERCISE/SLUG": "end", the last of the loss that was minimized, averaged over the last 50 steps; "error", squared
-error of the test reconstructions from the mean code; "distance", pixel by pixel Fréchet distance of as many samples
-to the training pictures, in shares of their variance; "kl", the true KL in nats; "spare", the nats of it that a shift
-and a scale of the codes would save; "elbo", the true negative ELBO with a right draw. None where not finite.
-"nothing" has the first three for whoever always says the average training picture.
+Every mistake is a function of `vae_utils.exercises` in place of the right one. All start at the same weights and see
+the same batches; the control has no mistake. A run holds figures[case], where the case is "control" or "EXERCISE/SLUG",
+with None for a figure that is not finite:
+
+    end         the loss that was minimized, averaged over the last 50 steps
+    error       squared error of the test reconstructions from the mean code
+    distance    Fréchet distance of as many samples to the training pictures, in pixels, relative to their variance
+    kl          the true KL in nats
+    spare       nats of it that a shift and a scale of the codes would save
+    elbo        the true negative ELBO in nats, with a right draw
+
+The case "nothing" has the first three of the average training picture as the answer to everything.
 """
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,15 +72,15 @@ Step = Callable[[nn.Module, torch.optim.Optimizer, Tensor], float]
 
 
 def step_with(changed: dict[str, Callable]) -> Step:
-    """A training step in which functions of these names take the places of the right ones."""
+    """Return a training step in which functions of these names replace the right ones."""
     if "training_step" in changed:
         return changed["training_step"]
     nll, kl = changed.get("bernoulli_nll", bernoulli_nll), changed.get("gaussian_kl", gaussian_kl)
-    whole = changed.get("negative_elbo", lambda logits, x, mu, logvar: nll(logits, x) + kl(mu, logvar))
+    negative_elbo = changed.get("negative_elbo", lambda logits, x, mu, logvar: nll(logits, x) + kl(mu, logvar))
 
     def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor) -> float:
         parameters, mu, logvar = model(x)
-        loss = whole(parameters, x, mu, logvar).mean()
+        loss = negative_elbo(parameters, x, mu, logvar).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -83,11 +89,14 @@ def step_with(changed: dict[str, Callable]) -> Step:
     return step
 
 
-def train(pictures: data.Dataset, changed: dict[str, Callable], seed: int, settings: dict) -> tuple[VAE, list[float]]:
-    """A VAE trained with the changed functions, and its loss after each step."""
+def train(
+    pictures: data.Dataset, changed: dict[str, Callable], seed: int, settings: dict[str, Any]
+) -> tuple[VAE, list[float]]:
+    """Train a VAE with the changed functions; return it and its loss at each step."""
     torch.manual_seed(seed)
     model = VAE(pictures.shape, settings["latent_dim"], settings["hidden"], "bernoulli")
-    model.reparameterize = changed.get("reparameterize", model.reparameterize)
+    if "reparameterize" in changed:
+        model.reparameterize = changed["reparameterize"]  # type: ignore[method-assign]
     x, steps = pictures.train.x, settings["steps"]
     start_at_mean(model, x)
     optimizer = torch.optim.Adam(model.parameters(), settings["lr"], betas=(0.9, 0.98))
@@ -103,7 +112,7 @@ def train(pictures: data.Dataset, changed: dict[str, Callable], seed: int, setti
 
 @torch.no_grad()
 def measure(model: VAE, curve: list[float], pictures: data.Dataset, seed: int) -> dict[str, float | None]:
-    """The figures of one trained model; see above."""
+    """Return the figures of one trained model; see the module's docstring."""
     x, x_test = pictures.train.x, pictures.test.x
     torch.manual_seed(seed)
     mu, logvar = model.encode(x)
@@ -122,7 +131,7 @@ def measure(model: VAE, curve: list[float], pictures: data.Dataset, seed: int) -
 
 
 def nothing(pictures: data.Dataset) -> dict[str, float]:
-    """Loss, error and distance of the average training picture, said always."""
+    """Return loss, error and distance of the average training picture as the answer to everything."""
     x, x_test = pictures.train.x, pictures.test.x
     mean = x.mean(0, keepdim=True)
     logits = mean.logit(eps=1e-4)
@@ -133,10 +142,11 @@ def nothing(pictures: data.Dataset) -> dict[str, float]:
     }
 
 
-def run(dataset: str, seed: int, settings: dict) -> dict[str, dict[str, float | None]]:
-    """Train the control and one VAE with each mistake; their figures, as the docstring above says."""
+def run(dataset: str, seed: int, settings: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Train the control and one VAE with each mistake; return figures[case]."""
     pictures = data.load(dataset)
-    figures = {"nothing": nothing(pictures), "control": measure(*train(pictures, {}, seed, settings), pictures, seed)}
+    figures: dict[str, dict[str, float | None]] = {"nothing": {**nothing(pictures)}}
+    figures["control"] = measure(*train(pictures, {}, seed, settings), pictures, seed)
     for case in settings["mistakes"]:
         name, slug = case.split("/")
         changed = {name: getattr(exercises, name).mistake(slug).function}

@@ -1,20 +1,21 @@
-"""One VAE for each way past the draw of a code: how far does each get in the same number of steps?
+"""One VAE for each estimator of the gradient through the draw of a code: how far does each get in the same steps?
 
-Four estimators of the gradient, each with two learning rates, since a noisy one may prefer a smaller rate. A run
-holds figures[estimator][learning rate], averages over the test pictures: "negative_elbo" and "kl" in nats (one draw
-for each picture), and "error", the squared error of the reconstruction from the mean code.
+Each of the four has two learning rates, since a noisy one may prefer a smaller rate. A run holds
+figures[estimator][learning rate], means over the test pictures: "negative_elbo" and "kl" in nats (one draw for each
+picture), and "error", the squared error of the reconstruction from the mean code.
 """
 
-from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vae_utils import data, evaluation
 from vae_utils.estimators import detached_loss, score_function_loss
 from vae_utils.models import VAE
 from vae_utils.training import fit, vae_loss
+from vae_utils.types import Loss
 
 SETTINGS = {
     "datasets": ["cats_dogs", "mnist"],
@@ -25,7 +26,7 @@ SETTINGS = {
 }
 SMALL = {"datasets": ["cats_dogs"], "seeds": [0], "steps": 20, "learning_rates": [0.001]}
 
-ESTIMATORS: dict[str, Callable[[nn.Module, Tensor], dict[str, Tensor]]] = {
+ESTIMATORS: dict[str, Loss] = {
     "pathwise": vae_loss,
     "score function with baseline": score_function_loss,
     "score function": partial(score_function_loss, baseline=False),
@@ -35,7 +36,7 @@ ESTIMATORS: dict[str, Callable[[nn.Module, Tensor], dict[str, Tensor]]] = {
 
 @torch.no_grad()
 def measure(model: VAE, x: Tensor, seed: int) -> dict[str, float]:
-    """Averages over test pictures x (n, C, H, W): the negative ELBO, its KL, the squared error."""
+    """Return means over test pictures x (n, C, H, W): the negative ELBO, its KL, the squared error."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         terms = [vae_loss(model, part) for part in x.split(1000)]
@@ -43,10 +44,10 @@ def measure(model: VAE, x: Tensor, seed: int) -> dict[str, float]:
     return {"negative_elbo": loss, "kl": kl, "error": evaluation.reconstruction_error(model, x)}
 
 
-def run(dataset: str, seed: int, settings: dict) -> dict[str, dict[str, dict[str, float]]]:
-    """Train every estimator at every learning rate from the same start; the figures, as the docstring above says."""
+def run(dataset: str, seed: int, settings: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Train every estimator at every learning rate from the same weights; return figures[estimator][rate]."""
     pictures = data.load(dataset)
-    figures = {name: {} for name in ESTIMATORS}
+    figures: dict[str, dict[str, dict[str, float]]] = {name: {} for name in ESTIMATORS}
     for rate in settings["learning_rates"]:
         for name, loss in ESTIMATORS.items():
             torch.manual_seed(seed)
@@ -55,6 +56,6 @@ def run(dataset: str, seed: int, settings: dict) -> dict[str, dict[str, dict[str
                 model, pictures.train.x, steps=settings["steps"], lr=rate, loss=loss, seed=seed, progress=False
             )
             if history.stopped:
-                raise KeyboardInterrupt  # `fit` ends quietly, but a model half trained is no figure for a record
+                raise KeyboardInterrupt  # a half-trained model must not get into a record
             figures[name][str(rate)] = measure(model.cpu(), pictures.test.x, seed)
     return figures

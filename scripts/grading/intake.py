@@ -1,4 +1,4 @@
-"""Finding submissions in a folder, however a learning platform has named them."""
+"""Find submissions in a folder, however a learning platform has named them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
 
-from .course import ASSIGNMENTS
+from .terms import ASSIGNMENTS
 
 MOST_BYTES = 20_000_000  # of one notebook
 MOST_FILES = 5_000  # in one zip file
@@ -20,13 +21,22 @@ MOST_FILES = 5_000  # in one zip file
 NAMED = re.compile(
     rf"(?P<before>.*?)(?P<assignment>{'|'.join(ASSIGNMENTS)})(?:[-_ ]?\(?\d{{1,2}}\)?)?", re.IGNORECASE | re.DOTALL
 )
-# What learning platforms put beside the name: numbers of uploads, LATE, Moodle's assignsubmission_file.
+# What learning platforms put next to the name: numbers of uploads, LATE, Moodle's assignsubmission_file.
 NOISE = re.compile(r"(?:[_ ](?:LATE|late|\d{3,}|assignsubmission(?:_file)?|onlinetext|file))+_*$")
 
 
 @dataclass
 class Submission:
-    """One student's file for one assignment. problem: why it can't be graded, or ''; content: the file's bytes."""
+    """One student's file for one assignment.
+
+    Attributes:
+        student: The student's name, as `tidy` returns it.
+        assignment: One of ASSIGNMENTS.
+        file: The file's path in the folder.
+        content: Its bytes.
+        problem: Why it can't be graded, or ''.
+        remarks: What the instructor should know about it.
+    """
 
     student: str
     assignment: str
@@ -37,19 +47,24 @@ class Submission:
 
     @property
     def key(self) -> tuple[str, str]:
+        """Student and assignment."""
         return self.student, self.assignment
 
     @property
     def digest(self) -> str:
+        """The fingerprint of the file's content."""
         return hashlib.sha256(self.content).hexdigest()
 
 
 def collect(folder: Path) -> tuple[list[Submission], list[str]]:
-    """The submissions in a folder (zip files in it are read, too), and the files that could not be recognized.
+    """Return the submissions in a folder and in zip files in it, and the files that could not be recognized.
 
-    Understood: STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb (nbgrader), STUDENT/ASSIGNMENT.ipynb (Moodle's folders, too),
-    STUDENT_ASSIGNMENT.ipynb with whatever numbers a platform puts between. Of two files of one student for one
-    assignment the later counts. Raises FileNotFoundError where there is no such folder.
+    Understood are STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb (nbgrader), STUDENT/ASSIGNMENT.ipynb (Moodle's folders, too),
+    and STUDENT_ASSIGNMENT.ipynb with any numbers that a platform puts between. Of two files of one student for one
+    assignment the later counts.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
     """
     if not folder.exists():
         raise FileNotFoundError(
@@ -70,7 +85,7 @@ def collect(folder: Path) -> tuple[list[Submission], list[str]]:
 
 
 def recognize(name: str) -> tuple[str, str] | None:
-    """Student and assignment from a file's path within the folder; None where it tells neither."""
+    """Return student and assignment from a file's path within the folder; None if it does not name both."""
     *folders, file = Path(name).parts
     match = NAMED.fullmatch(Path(file).stem)
     if not match:
@@ -85,13 +100,13 @@ def recognize(name: str) -> tuple[str, str] | None:
 
 
 def tidy(name: str) -> str:
-    """A name as nbgrader and file systems can carry it: letters, digits, '_', '-', '.'."""
+    """Return a name as nbgrader and file systems can carry it: letters, digits, '_', '-', '.'."""
     name = NOISE.sub("", name.strip("_- "))
     return re.sub(r"[^\w.-]+", "-", name).strip("_-.")[:100]
 
 
 def problem(content: bytes) -> str:
-    """Why these bytes are no notebook, in words; '' where they are one."""
+    """Describe why these bytes are no notebook; '' if they are one."""
     if len(content) > MOST_BYTES:
         return f"the file has more than {MOST_BYTES // 1_000_000} MB: outputs cleared, it should be far below 1 MB"
     try:
@@ -110,7 +125,7 @@ def problem(content: bytes) -> str:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, float, bytes]]:
-    """Name, time and bytes of each notebook in the folder and in the zip files in it."""
+    """Yield name, time and bytes of each notebook in the folder and in the zip files in it."""
     paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
     for path in paths:
         name = str(path.relative_to(folder)) if path != folder else path.name
@@ -124,24 +139,22 @@ def _files(folder: Path) -> Iterator[tuple[str, float, bytes]]:
 
 
 def _unzipped(path: Path, folder: Path) -> Iterator[tuple[str, float, bytes]]:
-    """The notebooks in a zip file, read in memory: nothing is unpacked to disk, so no path can lead elsewhere."""
+    """Yield the notebooks in a zip file, read in memory: nothing is unpacked to disk, so no path can lead elsewhere."""
     try:
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist()[:MOST_FILES]:
                 if entry.filename.endswith(".ipynb") and "__MACOSX" not in entry.filename:
                     with archive.open(entry) as file:
                         # A zip file of one student, STUDENT_loss.zip or STUDENT/work.zip, names that student.
-                        beside = path.relative_to(folder).with_suffix("") if path != folder else Path()
+                        outside = path.relative_to(folder).with_suffix("") if path != folder else Path()
                         inside = Path(entry.filename)
-                        name = inside if recognize(str(inside)) else beside / inside
+                        name = inside if recognize(str(inside)) else outside / inside
                         yield str(name), _seconds(entry), file.read(MOST_BYTES + 1)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError):
         yield path.name, 0.0, b""
 
 
 def _seconds(entry: zipfile.ZipInfo) -> float:
-    from datetime import datetime
-
     try:
         return datetime(*entry.date_time).timestamp()
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""Written answers: a table to mark by hand, and its marks into the gradebook."""
+"""Keep the written answers in a table to mark by hand, and put its marks into the gradebook."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.utils import compute_checksum, is_grade, is_solution
 
+Table = dict[tuple[str, str, str], dict[str, str]]  # rows by student, assignment and question
 FIELDS = ("student", "assignment", "question", "most", "points", "comment", "answer")
 
 
 def written(notebook: NotebookNode) -> dict[str, tuple[float, str]]:
-    """The written answers in an autograded notebook: most points and text, by id; untouched ones left out."""
+    """Return the written answers in an autograded notebook, points at most and text by id, without untouched ones."""
     return {
         cell.metadata.nbgrader.grade_id: (float(cell.metadata.nbgrader.points), cell.source)
         for cell in notebook.cells
@@ -21,8 +22,12 @@ def written(notebook: NotebookNode) -> dict[str, tuple[float, str]]:
     }
 
 
-def load(path: Path) -> dict[tuple[str, str, str], dict[str, str]]:
-    """The table, by student, assignment and question; empty where there is none. Raises ValueError, saying where."""
+def load(path: Path) -> Table:
+    """Read the table; it is empty if there is no such file.
+
+    Raises:
+        ValueError: A column is missing, or a row's points can't be; the message names the row.
+    """
     if not path.exists():
         return {}
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -48,7 +53,7 @@ def load(path: Path) -> dict[tuple[str, str, str], dict[str, str]]:
     return table
 
 
-def save(path: Path, table: dict[tuple[str, str, str], dict[str, str]]) -> None:
+def save(path: Path, table: Table) -> None:
     """Write the table, sorted by question, so that one question is marked at a time."""
     rows = sorted(table.values(), key=lambda row: (row["assignment"], row["question"], row["student"]))
     fresh = path.with_suffix(".new")
@@ -60,7 +65,7 @@ def save(path: Path, table: dict[tuple[str, str, str], dict[str, str]]) -> None:
 
 
 def safe(text: str) -> str:
-    """Text that a spreadsheet will not take for a formula."""
+    """Return a text so that no spreadsheet takes it for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "@") or (text[:1] == "-" and not _is_number(text)) else text
 
 
@@ -72,8 +77,12 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def enter(database: str, table: dict[tuple[str, str, str], dict[str, str]]) -> set[tuple[str, str]]:
-    """Put the marks and comments into the gradebook; returns the (student, assignment) pairs that changed."""
+def enter(database: str, table: Table) -> set[tuple[str, str]]:
+    """Put the marks and comments into the gradebook.
+
+    Returns:
+        The pairs of student and assignment that changed.
+    """
     changed = set()
     with Gradebook(database, "vae") as book:
         for (student, assignment, question), row in table.items():
@@ -83,10 +92,10 @@ def enter(database: str, table: dict[tuple[str, str, str], dict[str, str]]) -> s
             except MissingEntry:
                 continue
             points = float(row["points"]) if row["points"] else None
-            said = (row.get("comment") or "").strip() or None
+            text = (row.get("comment") or "").strip() or None
             waits = points is None and grade.auto_score is None
-            if (grade.manual_score, comment.manual_comment, grade.needs_manual_grade) != (points, said, waits):
-                grade.manual_score, comment.manual_comment, grade.needs_manual_grade = points, said, waits
+            if (grade.manual_score, comment.manual_comment, grade.needs_manual_grade) != (points, text, waits):
+                grade.manual_score, comment.manual_comment, grade.needs_manual_grade = points, text, waits
                 changed.add((student, assignment))
         book.db.commit()
     return changed

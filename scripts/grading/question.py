@@ -1,4 +1,4 @@
-"""A coding question: its parts, the known mistakes, and how what a student's function did is judged.
+"""A coding question: its parts, its known mistakes, and the judgment of what a student's function did.
 
 The parts of a question are test cells of its notebook, graded one by one; their points stand there and only there.
 """
@@ -6,8 +6,9 @@ The parts of a question are test cells of its notebook, graded one by one; their
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,9 +24,13 @@ Arguments = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A known mistake. slug: its short name; function: a wrong implementation; why: what to tell the student.
+    """A known mistake.
 
-    loses: the parts that must not give points for it; the tests hold the key to that.
+    Attributes:
+        slug: Its short name.
+        function: A wrong implementation.
+        why: For the student: what the mistake is and why it matters.
+        loses: The parts that must not give points for it; the tests hold the key to that.
     """
 
     slug: str
@@ -36,11 +41,14 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Part:
-    """One test cell. about: what it looks at, for the feedback; probes: arguments by name, in order.
+    """One test cell.
 
-    gradients: the float tensors among them whose gradient is compared in place of the value.
-    pick: which of the numbers returned this part looks at; None: all.
-    tolerance: relative; None: what fits the dtype. For numbers that a student worked out by hand.
+    Attributes:
+        about: What it looks at, for the feedback.
+        probes: Sets of arguments to try the function on, by name, in order.
+        gradients: The float tensors among them whose gradient is compared in place of the value.
+        pick: Which of the numbers returned this part looks at; None: all.
+        tolerance: Relative, for numbers that a student worked out by hand; None: what fits the dtype.
     """
 
     about: str
@@ -50,7 +58,7 @@ class Part:
     tolerance: float | None = None
 
     def agrees(self, got: Observation, expected: Observation, key: str) -> bool:
-        """Whether that observation is as expected, as far as this part looks."""
+        """Return whether an observation is as expected, as far as this part looks."""
         a, b = got.get(key), expected[key]
         if isinstance(a, Other) or (self.pick is not None and _count(a) != _count(b)):
             return False
@@ -58,10 +66,12 @@ class Part:
         if self.tolerance is None:
             return same(a, b)
         x, y = _by_hand(a), _by_hand(b)
-        return x is not None and x.shape == y.shape and bool(torch.allclose(x, y, rtol=self.tolerance, atol=1e-9))
+        if x is None or y is None or x.shape != y.shape:
+            return False
+        return torch.allclose(x, y, rtol=self.tolerance, atol=1e-9)
 
     def picked(self, value: Any) -> Any:
-        """What this part looks at in a returned value; a value with nothing to pick from as it is."""
+        """Return what this part looks at in a returned value; a value with nothing to pick from as it is."""
         return value if self.pick is None or _count(value) <= self.pick else value[self.pick]
 
 
@@ -69,8 +79,12 @@ class Part:
 class Question:
     """A function, or a number (a function without parameters), that a student writes.
 
-    name: of the function or of the number's question; answer: a right one; parts: by name, which with the question's
-    makes the test cell's id, "NAME-PART".
+    Attributes:
+        name: The function's name, or the name of the number's question.
+        answer: A right one.
+        parts: By name, which with the question's makes the test cell's id, "NAME-PART".
+        mistakes: The known ones.
+        parameters: The names of the function's parameters, in order.
     """
 
     name: str
@@ -86,16 +100,16 @@ class Question:
         object.__setattr__(self, "parameters", tuple(inspect.signature(self.answer).parameters))
 
     def observed(self, part: str, function: Callable[..., Any]) -> list[Observation]:
-        """What that function (trusted: the answer or a known mistake) makes of a part's probes."""
+        """Return what a trusted function, the answer or a known mistake, does on a part's probes."""
         if (part, function) in self._known:
             return self._known[part, function]
         seen: list[Observation] = []
         with guard():
             for number, arguments in enumerate(self.parts[part].probes):
                 seed(number)
-                made = Probe(lambda arguments=arguments: dict(arguments), gradients=self.parts[part].gradients)
+                probe = Probe(partial(dict, arguments), gradients=self.parts[part].gradients)
                 try:
-                    seen.append(observe(function, made))
+                    seen.append(observe(function, probe))
                 except Exception as error:  # a wrong function may break on some probe
                     seen.append({"stopped": str(error)})
         self._known[part, function] = seen
@@ -104,7 +118,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a part is worth, and why. right: all its points or none; mistake: the known mistake's slug, or None."""
+    """What a part is worth, and why.
+
+    Attributes:
+        right: All its points, or none.
+        text: The feedback.
+        mistake: The known mistake's slug, or None.
+        attempted: False if there was nothing to judge.
+    """
 
     right: bool
     text: str
@@ -112,8 +133,8 @@ class Verdict:
     attempted: bool = True
 
 
-def probes_of(questions: Sequence[Question]) -> dict[str, Any]:
-    """What the kernel needs to know about each test, as JSON: names and probes, no answers."""
+def probes_of(questions: Iterable[Question]) -> dict[str, Any]:
+    """Return what the kernel needs to know about each test, for JSON: names and probes, no answers."""
     return {
         f"{question.name}-{name}": {
             "name": question.name,
@@ -127,7 +148,11 @@ def probes_of(questions: Sequence[Question]) -> dict[str, Any]:
 
 
 def read(report: Any, part: Part) -> list[Observation]:
-    """A kernel's report, decoded; raises ValueError where it is none."""
+    """Decode a kernel's report on one part.
+
+    Raises:
+        ValueError: It is none. A report comes from untrusted code.
+    """
     if not isinstance(report, list) or len(report) > len(part.probes):
         raise ValueError("no list of observations")
     keys = {VALUE, *(f"gradient of {name}" for name in part.gradients)}
@@ -146,7 +171,13 @@ def read(report: Any, part: Part) -> list[Observation]:
 
 
 def judge(question: Question, name: str, seen: Mapping[str, list[Observation]]) -> Verdict:
-    """Judge one part. seen: the decoded reports of all parts of the question that were run, by the part's name."""
+    """Judge one part of a question.
+
+    Args:
+        question: The question.
+        name: The part's name.
+        seen: The decoded reports of all parts of the question that were run, by the part's name.
+    """
     part, got = question.parts[name], seen[name]
     if got and "stub" in got[0]:
         return Verdict(False, "Not attempted: the function is still the stub.", attempted=False)
@@ -174,22 +205,22 @@ def _compared(part: Part) -> tuple[str, ...]:
 
 
 def _count(value: Any) -> int:
-    """How many there are to pick from; 0 for a single value."""
+    """Return how many values there are to pick from; 0 for a single value."""
     several = isinstance(value, tuple) or (isinstance(value, torch.Tensor) and value.ndim > 0)
     return len(value) if several else 0
 
 
 def _by_hand(value: Any) -> torch.Tensor | None:
-    """Numbers worked out by hand, in whatever they come: a number, a tuple, an array."""
+    """Return numbers worked out by hand as one row, whatever holds them: a number, a tuple, an array."""
     if isinstance(value, tuple | list):
-        parts = [as_double(one) for one in value]
-        return torch.stack(parts).flatten() if parts and all(p is not None and p.numel() == 1 for p in parts) else None
+        parts = [part.flatten() for part in map(as_double, value) if part is not None and part.numel() == 1]
+        return torch.cat(parts) if parts and len(parts) == len(value) else None
     found = as_double(value)
     return None if found is None else found.flatten()
 
 
 def _is(mistake: Mistake, question: Question, seen: Mapping[str, list[Observation]]) -> bool:
-    """Whether these are the mistake's observations; where values are wrong, gradients are not asked."""
+    """Return whether these are the mistake's observations; if values are wrong, gradients don't matter."""
     values_differ, all_values, all_gradients = False, True, True
     for name, got in seen.items():
         part = question.parts[name]
@@ -213,6 +244,7 @@ def _is(mistake: Mistake, question: Question, seen: Mapping[str, list[Observatio
 
 
 def _in_words(part: Part, key: str, i: int, got: list[Observation], expected: list[Observation]) -> str:
+    """Describe how what was observed under that key on probe `i` differs; '' if there are no words for it."""
     a, b = part.picked(got[i].get(key)), part.picked(expected[i][key])
     if isinstance(a, Other):
         return f"Your function returned {a}."
@@ -223,15 +255,15 @@ def _in_words(part: Part, key: str, i: int, got: list[Observation], expected: li
         )
     if isinstance(a, tuple) or isinstance(b, tuple):
         return ""
-    said = difference(a, b)
-    if not said:
+    words = difference(a, b)
+    if not words:
         pairs = [
             (part.picked(x[key]), part.picked(y[key]))
             for x, y in zip(got, expected, strict=False)
             if key in x and key in y
         ]
-        said = relation([pair for pair in pairs if not any(isinstance(one, Other | tuple) for one in pair)])
-    return said if key == VALUE else f"The {key} is not right. {said}".strip()
+        words = relation([pair for pair in pairs if not any(isinstance(one, Other | tuple) for one in pair)])
+    return words if key == VALUE else f"The {key} is not right. {words}".strip()
 
 
 def _arguments(probe: Arguments) -> str:

@@ -1,4 +1,4 @@
-"""Grading a folder of submissions: one after the other, each within its limits, all of them reported."""
+"""Grade a folder of submissions: one after the other, each within its limits, all of them reported."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
 from . import marks
-from .course import ASSIGNMENTS, Course, split
+from .cells import split
+from .course import Course
 from .intake import Submission, collect
-from .steps import LOGS, Log
+from .nbgrader_settings import api
+from .release import make
+from .submission_log import LOGS, Log
+from .terms import ASSIGNMENTS
 
 
 @dataclass(frozen=True)
 class Limits:
-    """For one submission. seconds: the whole notebook; cell: one cell; memory: MB."""
+    """What one submission may take: seconds in all, seconds for one cell, MB of memory."""
 
     seconds: float = 120
     cell: int = 30
@@ -31,13 +35,21 @@ class Limits:
 
 @dataclass
 class Outcome:
-    """What became of one submission."""
+    """The outcome of one submission.
+
+    Attributes:
+        student: As in `Submission`; so are `assignment`, `file` and `digest`.
+        status: "graded" or "not graded".
+        remarks: What the instructor should know about it.
+        mistakes: The slugs of known mistakes, by the test's id.
+        seconds: How long it took.
+    """
 
     student: str
     assignment: str
     file: str
     digest: str
-    status: str = "graded"  # or: not graded
+    status: str = "graded"
     remarks: list[str] = field(default_factory=list)
     mistakes: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
@@ -54,14 +66,27 @@ def grade(
 ) -> list[Outcome]:
     """Grade what is in a folder; write grades.csv, written.csv, grading.log and feedback/ into `results`.
 
-    only: this assignment alone is run. again: also what was graded before and has not changed. Raises CourseError,
-    FileNotFoundError or ValueError (marks that can't be) before anything is graded; afterwards no submission stops it.
+    Once grading has begun, no submission stops it.
+
+    Args:
+        course: The course that the assignments were made from; it is made if it is not fresh.
+        submissions: A folder or a zip file (see `intake.collect`).
+        results: The folder to write into.
+        limits: For each submission.
+        only: Run this assignment alone.
+        again: Also grade what was graded before and has not changed.
+        say: Where messages for the instructor go, one a line.
+
+    Raises:
+        CourseError: The course can't be made.
+        FileNotFoundError: There are no submissions.
+        ValueError: written.csv holds marks that can't be.
     """
     found, strange = collect(submissions)
     table = marks.load(results / "written.csv")
     if not course.is_fresh():
         say(f"Making the assignments of term {course.term.name} in {course.folder}")
-        course.make()
+        make(course)
     results.mkdir(parents=True, exist_ok=True)
     known = _known(course, limits)
     before = {key: one for key, one in known.items() if not again or only not in (None, key[1])}
@@ -106,20 +131,20 @@ def _one(course: Course, submission: Submission, limits: Limits, log: Callable[[
         outcome.status, outcome.remarks = "not graded", [submission.problem, *outcome.remarks]
         _forget(course, submission)
         return outcome
-    path = course.folder / "submitted" / submission.student / submission.assignment / f"{submission.assignment}.ipynb"
+    path = course.graded("submitted", submission.student, submission.assignment)
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.reads(submission.content.decode("utf-8"), as_version=4), path)
     LOGS[submission.key] = Log()
     try:
-        api = course.api()
-        api.config.RunLimited.update(seconds=float(limits.seconds), timeout=limits.cell, memory=limits.memory)
-        done = api.autograde(submission.assignment, submission.student, force=True, create=True)
+        nbgrader = api(course)
+        nbgrader.config.RunLimited.update(seconds=float(limits.seconds), timeout=limits.cell, memory=limits.memory)
+        done = nbgrader.autograde(submission.assignment, submission.student, force=True, create=True)
         log(done.get("log") or "")
         if not done["success"]:
             log(done.get("error") or "")
             outcome.status = "not graded"
             outcome.remarks.append("nbgrader failed on it; see grading.log")
-    except Exception as error:  # whatever one student's file does, the next one is graded
+    except Exception as error:  # one student's file does not stop the next one
         outcome.status = "not graded"
         outcome.remarks.append(f"grading failed: {type(error).__name__}: {str(error)[:200]}")
     noted = LOGS.pop(submission.key)
@@ -132,9 +157,9 @@ def _one(course: Course, submission: Submission, limits: Limits, log: Callable[[
 
 
 def _forget(course: Course, submission: Submission) -> None:
-    """No grade of an earlier file stands for one that can't be graded."""
+    """Remove the grade of an earlier file, so that it does not stand for one that can't be graded."""
     for kind in ("submitted", "autograded", "feedback"):
-        shutil.rmtree(course.folder / kind / submission.student / submission.assignment, ignore_errors=True)
+        shutil.rmtree(course.graded(kind, submission.student, submission.assignment).parent, ignore_errors=True)
     with Gradebook(course.database, "vae") as book:
         try:
             book.remove_submission(submission.assignment, submission.student)
@@ -142,12 +167,10 @@ def _forget(course: Course, submission: Submission) -> None:
             return
 
 
-def _collect_written(
-    course: Course, outcomes: list[Outcome], table: dict[tuple[str, str, str], dict[str, str]]
-) -> None:
+def _collect_written(course: Course, outcomes: list[Outcome], table: marks.Table) -> None:
     """Add what is to be marked; a mark stays as long as the answer it was given for."""
     for outcome in outcomes:
-        path = course.folder / "autograded" / outcome.student / outcome.assignment / f"{outcome.assignment}.ipynb"
+        path = course.graded("autograded", outcome.student, outcome.assignment)
         answers = marks.written(nbformat.read(path, as_version=4)) if path.exists() else {}
         for key in [key for key in table if key[:2] == (outcome.student, outcome.assignment) and key[2] not in answers]:
             del table[key]
@@ -159,20 +182,20 @@ def _collect_written(
 
 
 def _text(answer: str) -> str:
-    """An answer as it is compared: spreadsheets change line ends and drop the quote before a formula."""
+    """Return an answer as it is compared: spreadsheets change line ends and drop the quote before a formula."""
     return " ".join(answer.lstrip("'").split())
 
 
 def _feedback(course: Course, outcome: Outcome, results: Path, renew: bool) -> None:
-    """The student's page, where there is one, as STUDENT_ASSIGNMENT.html."""
-    page = course.folder / "feedback" / outcome.student / outcome.assignment / f"{outcome.assignment}.html"
+    """Write the student's page, if there is one, as STUDENT_ASSIGNMENT.html."""
+    page = course.graded("feedback", outcome.student, outcome.assignment).with_suffix(".html")
     copy = results / "feedback" / f"{outcome.student}_{outcome.assignment}.html"
     if outcome.status != "graded":
         copy.unlink(missing_ok=True)
         return
-    notebook = course.folder / "autograded" / outcome.student / outcome.assignment / f"{outcome.assignment}.ipynb"
+    notebook = course.graded("autograded", outcome.student, outcome.assignment)
     if renew or not page.exists() or page.stat().st_mtime < notebook.stat().st_mtime:
-        done = course.api().generate_feedback(outcome.assignment, outcome.student, force=True)
+        done = api(course).generate_feedback(outcome.assignment, outcome.student, force=True)
         if not done["success"]:
             outcome.remarks.append("the feedback page could not be made")
             return
@@ -184,7 +207,7 @@ def _feedback(course: Course, outcome: Outcome, results: Path, renew: bool) -> N
 
 
 def named(page: str, waiting: set[str]) -> str:
-    """nbgrader's page with the tests' names in its list of points, and without points that no one has given yet."""
+    """Return nbgrader's page with the tests' names in its list of points, and without points not given yet."""
     page = re.sub(r'<a href="#([\w-]+)">(?:Test cell|Written response)</a>', r'<a href="#\1">\1</a>', page)
     for name in waiting:
         page = re.sub(rf'(<a href="#{name}">{name}</a>) \(Score: [\d. /]+\)', r"\1 (not marked yet)", page)
@@ -192,8 +215,9 @@ def named(page: str, waiting: set[str]) -> str:
 
 
 def _grades(course: Course, outcomes: list[Outcome], strange: list[str], path: Path) -> None:
-    """One row for each submission: points by test and by written answer, what waits for a mark, remarks."""
-    rows, columns = [], []
+    """Write one row for each submission: points by test and by written answer, what waits for a mark, remarks."""
+    rows: list[dict[str, str]] = []
+    columns: list[str] = []
     with Gradebook(course.database, "vae") as book:
         for outcome in outcomes:
             row = {"student": outcome.student, "assignment": outcome.assignment, "status": outcome.status}
@@ -227,7 +251,7 @@ def _state(course: Course, limits: Limits) -> tuple[Path, str]:
 
 
 def _known(course: Course, limits: Limits) -> dict[tuple[str, str], Outcome]:
-    """What was graded before with the same sources and limits."""
+    """Return what was graded before with the same sources and limits."""
     path, mark = _state(course, limits)
     if not path.exists():
         return {}

@@ -1,12 +1,14 @@
-"""A browser and a running JupyterLab, for the tests of what a learner sees."""
+"""A browser, a running JupyterLab and the playground's own page, for the tests of what a learner sees."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.browser.pages import PATIENCE, watched
 from tests.support import chromium
 from tests.support.lab_server import Lab, running_lab
 
@@ -15,6 +17,7 @@ from tests.support.lab_server import Lab, running_lab
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
     path = chromium.required()
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=chromium.OPTIONS)
         yield launched
@@ -29,20 +32,30 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The playground on a page of its own, as a file."""
+    from vae_utils.widgets.figures.playground import playground_page
+
+    file = tmp_path_factory.mktemp("playground") / "playground.html"
+    file.write_text(playground_page(), encoding="utf-8")
+    return file.as_uri()
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A new page that reaches nothing but this machine; it fails the test if a script on it fails."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    errors: list[Error] = []
+def visit(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
+    """Opens the playground in a fresh context; fails the test if a script fails or the page asks for anything."""
+    asked: list[str] = []
+    with ExitStack() as contexts:
 
-    def only_here(route: Route) -> None:
-        here = route.request.url.split("/")[2].split(":")[0] in ("localhost", "127.0.0.1")
-        route.continue_() if here else route.abort()
+        def visit(hash: str = "", before: str = "", **options: object) -> Page:
+            page = contexts.enter_context(watched(browser, **options)).new_page()
+            page.on("request", lambda r: r.url.startswith(("file:", "data:", "blob:")) or asked.append(r.url))
+            if before:
+                page.add_init_script(before)
+            page.goto(address + hash)
+            expect(page.locator(".playground")).to_be_visible()
+            return page
 
-    context.route("http://**", only_here)
-    context.route("https://**", only_here)
-    opened = context.new_page()
-    opened.on("pageerror", lambda error: errors.append(error))
-    yield opened
-    context.close()
-    assert errors == []
+        yield visit
+    assert asked == []

@@ -2,116 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from vae_utils.widgets.playground import N_TRAIN, playground_page, thumbnails
-
-PATIENCE = 30_000  # milliseconds
-STEPS = "Number(document.querySelector('.playground').dataset.steps)"
-ROWS = ".playground canvas.pg-row"
-DRAWN = """() => [...document.querySelectorAll('.playground canvas')].map((canvas) => {
-    const bytes = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    return new Set(bytes).size;
-})"""
+from tests.browser.playing import DRAWN, STEPS, curve, no_bad_numbers, pause, setting, steps
+from vae_utils.widgets.figures.playground import N_TRAIN, thumbnails
 
 Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    file = tmp_path_factory.mktemp("playground") / "playground.html"
-    file.write_text(playground_page(), encoding="utf-8")
-    return file.as_uri()
-
-
-@pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Open]:
-    """Opens the playground in a fresh context; fails the test where a script fails or the page asks for anything."""
-    contexts: list[BrowserContext] = []
-    wrong: list[str] = []
-
-    def visit(hash: str = "", before: str = "", **options: object) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1000, "height": 1000}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda r: r.url.startswith(("file:", "data:", "blob:")) or wrong.append(r.url))
-        if before:
-            page.add_init_script(before)
-        page.goto(address + hash)
-        expect(page.locator(".playground")).to_be_visible(timeout=PATIENCE)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert wrong == []
-
-
-def steps(page: Page, at_least: int) -> int:
-    """Wait until so many steps are done and drawn; how many they are then."""
-    page.wait_for_function(f"{STEPS} >= {at_least}")
-    return page.evaluate(STEPS)
-
-
-def pause(page: Page) -> int:
-    """Pause, and wait until the run has stopped: its step."""
-    page.get_by_role("button", name="Pause").click()
-    expect(page.locator(".playground")).to_have_attribute("data-running", "false")
-    expect(page.locator(".playground")).to_have_attribute("data-shown", "resting")
-    return page.evaluate(STEPS)
-
-
-def curve(page: Page, title: str) -> list[float]:
-    """The present values of one of the three curves, as a screen reader hears them."""
-    told = page.locator(f'.curves canvas[aria-label^="{title}"]').get_attribute("aria-label")
-    return [float(found.replace(",", "")) for found in re.findall(r"[\d.,]+", told.split("now")[1])]
-
-
-def setting(page: Page, name: str) -> str:
-    return page.get_by_label(name, exact=True).input_value()
-
-
-def no_bad_numbers(page: Page) -> None:
-    everything = page.locator(".playground").inner_text() + str(
-        page.evaluate("[...document.querySelectorAll('.playground [aria-label]')].map((e) => e.ariaLabel)")
-    )
-    assert not re.search(r"NaN|Infinity|undefined|null", everything)
-
-
-def test_it_trains_by_itself_and_the_loss_falls(visit: Open) -> None:
-    page = visit()
-    expect(page.locator(".vae-live-still")).to_be_hidden()
-    steps(page, 1)
-    first = curve(page, "What comes back wrong")[0]
-    before = page.locator(ROWS).first.screenshot()
-    steps(page, 120)
-    assert page.locator(".playground").get_attribute("data-where") == "worker"
-    assert curve(page, "What comes back wrong")[0] < 0.75 * first
-    assert page.locator(ROWS).first.screenshot() != before
-    assert min(page.evaluate(DRAWN)) > 2  # no canvas is blank
-    expect(page.locator(".told")).to_contain_text("nats above its floor")
-    expect(page.get_by_role("status")).to_contain_text("Step 1")  # a screen reader was told at step 100
-    no_bad_numbers(page)
-
-
-def test_pause_one_step_and_restart(visit: Open) -> None:
-    page = visit()
-    steps(page, 5)
-    at = pause(page)
-    page.get_by_role("button", name="One step").click()
-    page.wait_for_function(f"{STEPS} === {at + 1}")
-    page.get_by_role("button", name="Restart").click()
-    page.wait_for_function(f"{STEPS} === 0")
-    page.get_by_role("button", name="Play").click()
-    steps(page, 5)
 
 
 def test_an_address_brings_every_setting(visit: Open) -> None:

@@ -1,5 +1,6 @@
 """`python -m vae_utils` says what is there and, in one sentence for each thing, what is wrong and what to do."""
 
+import importlib
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from vae_utils import __main__ as checkup
+from vae_utils.data import cats_dogs
 
 # As sitecustomize.py: no torch is found; with KEEP_RECORDS its metadata are, as where an install is damaged.
 NO_TORCH = """
@@ -30,16 +32,6 @@ if not os.environ.get("KEEP_RECORDS"):
 """
 
 
-def run(folder, *, path=(), **environment):
-    """The check-up in a new Python, started in `folder`, with more folders to import from: (exit status, output)."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("VAE_")}
-    kept["PYTHONPATH"] = os.pathsep.join(map(str, path))
-    command = [sys.executable, "-m", "vae_utils"]
-    done = subprocess.run(command, cwd=folder, env=kept | environment, capture_output=True, text=True)
-    assert done.stderr == ""
-    return done.returncode, done.stdout
-
-
 @pytest.fixture
 def here(monkeypatch):
     for name in [name for name in os.environ if name.startswith("VAE_")]:
@@ -50,9 +42,12 @@ def complaints(output):
     return [line for line in output.splitlines() if line.startswith("- ")]
 
 
-def test_all_is_well(root, tmp_path):
-    status, out = run(root, VAE_DATA=str(tmp_path), VAE_SEED="3")
-    assert status == 0 and complaints(out) == [] and out.endswith("The course can run.\n")
+def test_all_is_well(here, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("VAE_DATA", str(tmp_path))
+    monkeypatch.setenv("VAE_SEED", "3")
+    assert checkup.main() == 0
+    out, err = capsys.readouterr()
+    assert err == "" and complaints(out) == [] and out.endswith("The course can run.\n")
     for name in ("Python", "vae_utils", "torch", "torchvision", "numpy", "matplotlib", "ipywidgets"):
         assert re.search(rf"^  {name} +\d+\.\d+", out, re.MULTILINE), name
     assert re.search(r"^  device +(CPU, \d+ threads|.*[A-Z].*)$", out, re.MULTILINE)
@@ -62,15 +57,21 @@ def test_all_is_well(root, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_data_set_and_a_torchvision_for_another_torch(root, tmp_path):
-    shutil.copytree(root / "vae_utils", tmp_path / "vae_utils", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(root / "data" / "cats_dogs", tmp_path / "data" / "cats_dogs")
-    (tmp_path / "data" / "cats_dogs" / "test_1.webp").write_bytes(b"RIFF")
-    (tmp_path / "stub" / "torchvision").mkdir(parents=True)
-    stub = tmp_path / "stub" / "torchvision" / "__init__.py"
-    stub.write_text('raise RuntimeError("operator torchvision::nms does not exist")')
-    status, out = run(tmp_path, path=[tmp_path / "stub"])
-    assert status == 1 and "The course can't run yet:" in out
+def test_a_damaged_data_set_and_a_torchvision_for_another_torch(here, root, tmp_path, monkeypatch, capsys):
+    shutil.copytree(root / "data" / "cats_dogs", tmp_path / "cats_dogs")
+    (tmp_path / "cats_dogs" / "test_1.webp").write_bytes(b"RIFF")
+    monkeypatch.setattr(cats_dogs, "folder", lambda root: tmp_path / "cats_dogs")
+    real = importlib.import_module
+
+    def no_pair(name, package=None):
+        if name == "torchvision":
+            raise RuntimeError("operator torchvision::nms does not exist")
+        return real(name, package)
+
+    monkeypatch.setattr(importlib, "import_module", no_pair)
+    assert checkup.main() == 1
+    out = capsys.readouterr().out
+    assert "The course can't run yet:" in out
     pair, damaged = complaints(out)
     assert "torchvision can't be imported (it was built for another torch): install both as a pair" in pair
     assert "test_1.webp is damaged" in damaged and "delete it" in damaged
@@ -86,8 +87,11 @@ def test_a_damaged_data_set_and_a_torchvision_for_another_torch(root, tmp_path):
 )
 def test_without_torch(root, tmp_path, keep_records, sentences):
     (tmp_path / "sitecustomize.py").write_text(NO_TORCH)
-    status, out = run(root, path=[tmp_path], KEEP_RECORDS=keep_records)
-    assert status == 1
+    variables = os.environ | {"PYTHONPATH": str(tmp_path), "KEEP_RECORDS": keep_records}
+    command = [sys.executable, "-m", "vae_utils"]
+    done = subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == ""
+    out = done.stdout
     assert len(complaints(out)) == len(sentences)
     assert all(line.startswith(start) for line, start in zip(complaints(out), sentences, strict=True))
     assert "not looked for" in out and "numpy" in out
@@ -129,7 +133,7 @@ def test_folders_in_an_error_are_left_out(monkeypatch):
             "[WinError 126] not found: 'C:\\Users\\ada\\torch\\lib\\c10.dll' or /home/ada/torch/libc10.so\nmore"
         )
 
-    monkeypatch.setattr(checkup.importlib, "import_module", broken)
+    monkeypatch.setattr(importlib, "import_module", broken)
     wrong = []
     assert not checkup.check_import("torch", wrong)
     assert wrong == ["torch can't be imported ([WinError 126] not found: 'c10.dll' or libc10.so): install it anew."]

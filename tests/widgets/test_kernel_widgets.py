@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import io
 import re
-import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
 import ipywidgets
 import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
@@ -29,26 +29,28 @@ from vae_utils.losses import gaussian_kl
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.training import autoencoder_loss, fit, vae_loss
 from vae_utils.widgets import kernel
+from vae_utils.widgets.figures import beta_slider, trick, two_gaussians, watch_training
 
 PART = re.compile(r'<img src="([^"]+)".*?left: ([\d.]+)%; top: ([\d.]+)%; width: ([\d.]+)%; height: ([\d.]+)%"')
 
 
-def module(name: str) -> Any:
-    """The module of a widget: as an attribute of the package, its name is the function."""
-    getattr(widgets, name)
-    return sys.modules[f"vae_utils.widgets.{name}"]
-
-
-def shown(figure: kernel.KernelFigure) -> tuple[np.ndarray, str]:
+def shown(box: ipywidgets.VBox) -> tuple[np.ndarray, str]:
     """The picture and the text that the page has now."""
-    whole = pixels(figure.ground.style).copy()
+    background, _, picture, readout = box.children[:4]
+    whole = pixels(background.value).copy()
     sides = whole.shape[1], whole.shape[0], whole.shape[1], whole.shape[0]
-    for png, *place in PART.findall(figure.picture.value):
+    for png, *place in PART.findall(picture.value):
         left, top, width, height = (float(part) * side / 100 for part, side in zip(place, sides, strict=True))
         part = pixels(png)
         assert (part.shape[1], part.shape[0]) == (round(width), round(height))
         whole[round(top) : round(top) + round(height), round(left) : round(left) + round(width)] = part
-    return whole, re.sub("<[^>]+>", " ", figure.readout.value)
+    return whole, re.sub("<[^>]+>", " ", readout.value)
+
+
+def button(box: ipywidgets.Box, name: str) -> ipywidgets.Button:
+    """The button of this name in a widget's row of controls."""
+    (found,) = (part for part in box.children[1].children if getattr(part, "description", None) == name)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,7 @@ def displayed(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
         return Handle() if display_id else None
 
     monkeypatch.setattr(kernel, "display", display)
-    monkeypatch.setattr(module("watch_training"), "display", display)
+    monkeypatch.setattr(watch_training, "display", display)
     return outputs
 
 
@@ -86,6 +88,18 @@ def small_vae(shape: tuple[int, int, int], latent_dim: int = 2, seed: int = 0, *
 
 
 # --- What all share ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", widgets.__all__)
+def test_a_name_is_the_figures_function_whatever_was_imported_before(name: str) -> None:
+    module = import_module(f"vae_utils.widgets.figures.{name}")
+    assert getattr(widgets, name) is getattr(module, name)
+    assert name in dir(widgets)
+
+
+def test_other_names_are_refused_with_those_there_are() -> None:
+    with pytest.raises(AttributeError, match="has no 'histogram'; it has beta_slider, code_map"):
+        widgets.histogram  # noqa: B018
 
 
 def test_the_quick_png_is_the_picture() -> None:
@@ -107,7 +121,7 @@ def test_a_widget_is_shown_with_what_stands_where_no_kernel_runs(displayed: list
     assert "<script" not in bundle["text/html"]
     assert "onload" not in bundle["text/html"]
     assert bundle["text/plain"].startswith("[Figure: ")
-    differ = np.abs(pixels(bundle["text/html"]).astype(int) - shown(figure)[0])
+    differ = np.abs(pixels(bundle["text/html"]).astype(int) - shown(figure.box)[0])
     assert differ.mean() < 1  # 256 colors
 
 
@@ -125,15 +139,19 @@ def test_the_notebooks_style_stays_as_it_is() -> None:
 
 def test_only_the_moving_parts_are_drawn_on_a_move(monkeypatch: pytest.MonkeyPatch) -> None:
     figure = widgets.two_gaussians()
-    monkeypatch.setattr(kernel.Sheet, "refresh", lambda *_: pytest.fail("drew everything"))
-    monkeypatch.setattr(module("two_gaussians"), "_scale", lambda *_: pytest.fail("drew everything"))
+    monkeypatch.setattr(FigureCanvasAgg, "draw", lambda *_: pytest.fail("drew everything"))
+    before = shown(figure.box)
     figure.controls[0].value = 0.95
+    after = shown(figure.box)
+    assert not np.array_equal(before[0], after[0])
+    assert before[1] != after[1]
 
 
 @pytest.fixture
 def in_a_kernel(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Awaitable]], None]:
     """What runs moves as a kernel does, in an event loop."""
     monkeypatch.setattr(kernel, "get_ipython", lambda: SimpleNamespace(kernel=None))
+    monkeypatch.setattr(kernel, "PAUSE", 0)
 
     def run(moves: Callable[[], Awaitable]) -> None:
         async def limited() -> None:
@@ -145,13 +163,31 @@ def in_a_kernel(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Await
     return run
 
 
-async def drawn_ahead(figure: kernel.KernelFigure, number: int = 0) -> list[tuple]:
-    """Wait until the places next to that of a control are drawn ahead; the controls' values there, in this order."""
-    before, after = figure.values()[:number], figure.values()[number + 1 :]
-    expected = {kernel.places([*before, value, *after]) for value in kernel.next_to(figure.controls[number])}
-    while set(figure._ahead) != expected:
-        await asyncio.sleep(0)
-    return list(figure._ahead)
+class Recorded:
+    """A figure whose drawings are recorded."""
+
+    def __init__(self, figure: kernel.KernelFigure) -> None:
+        self.figure, self.drawn, render = figure, [], figure.render
+
+        def recording(*values: Any) -> kernel.Frame:
+            self.drawn.append(kernel.rounded(values))
+            return render(*values)
+
+        figure.render = recording
+
+    def move(self, control: ipywidgets.Widget, value: Any) -> list[tuple]:
+        """Move a control; what was drawn for that at once: the controls' values."""
+        self.drawn.clear()
+        control.value = value
+        return list(self.drawn)
+
+    async def rest(self, control: ipywidgets.Widget, at_once: list[tuple]) -> list[tuple]:
+        """Wait until the figure is drawn again and then ahead, for each step of the control; the values, in order."""
+        first, steps = len(at_once), len(kernel.steps_from(control))
+        while len(self.drawn) < first + 1 + steps:
+            await asyncio.sleep(0)
+        assert self.drawn[first] == kernel.rounded(self.figure.values())
+        return self.drawn[first + 1 :]
 
 
 def test_in_a_kernel_the_text_follows_when_the_controls_rest(in_a_kernel: Callable) -> None:
@@ -161,13 +197,13 @@ def test_in_a_kernel_the_text_follows_when_the_controls_rest(in_a_kernel: Callab
     figure.readout.observe(texts.append, names="value")
 
     async def moves() -> None:
-        said = asyncio.get_running_loop().create_future()
-        figure.readout.observe(said.set_result, names="value")
+        followed = asyncio.get_running_loop().create_future()
+        figure.readout.observe(followed.set_result, names="value")
         for value in (0.5, 0.0, -0.5):
             figure.controls[0].value = value
         assert len(pictures) == 3
         assert not texts
-        await said
+        await followed
 
     in_a_kernel(moves)
     (change,) = texts
@@ -175,27 +211,24 @@ def test_in_a_kernel_the_text_follows_when_the_controls_rest(in_a_kernel: Callab
     assert "-0.50" in figure.frame.text
 
 
-def test_a_resting_figure_draws_the_next_places_ahead(in_a_kernel: Callable) -> None:
+def test_a_resting_figure_draws_the_next_steps_ahead(in_a_kernel: Callable) -> None:
     figure = widgets.two_gaussians(mu=0.95)
     mu, sigma, _ = figure.controls
-    look, looked = figure.look, []
-    figure.look = lambda *values: (looked.append(values), look(*values))[1]
+    recorded = Recorded(figure)
 
     async def moves() -> None:
-        mu.value = 1.0
-        assert await drawn_ahead(figure) == [(1.05, 0.6, False), (0.95, 0.6, False)]  # onward first
-        assert figure.frame.text == look(1.0, 0.6, False).text
-        looked.clear()
-        mu.value = 1.05 + 1e-15  # as a page may count
-        assert not looked
+        at_once = recorded.move(mu, 1.0)
+        assert await recorded.rest(mu, at_once) == [(1.05, 0.6, False), (0.95, 0.6, False)]  # onward first
+        assert "N(1.00" in shown(figure.box)[1]
+        assert recorded.move(mu, 1.05 + 1e-15) == []  # as a page may count
         expected = widgets.two_gaussians(mu=1.05)
-        assert np.array_equal(shown(figure)[0], expected.frame.picture[:, :, :3])
+        assert np.array_equal(shown(figure.box)[0], expected.frame.picture[:, :, :3])
         assert figure.frame.text == expected.frame.text
-        sigma.value = 0.65  # another control: nothing is ready
-        assert looked == [(mu.value, 0.65, False)]
-        assert await drawn_ahead(figure, 1) == [(1.05, 0.7, False), (1.05, 0.6, False)]
-        mu.value = 2.0
-        assert await drawn_ahead(figure) == [(1.95, 0.65, False)]  # there is nothing beyond
+        at_once = recorded.move(sigma, 0.65)  # another control: nothing is ready
+        assert at_once == [(1.05, 0.65, False)]
+        assert await recorded.rest(sigma, at_once) == [(1.05, 0.7, False), (1.05, 0.6, False)]
+        at_once = recorded.move(mu, 2.0)
+        assert await recorded.rest(mu, at_once) == [(1.95, 0.65, False)]  # there is nothing beyond
 
     in_a_kernel(moves)
 
@@ -213,106 +246,103 @@ def test_what_is_drawn_ahead_is_what_would_have_been_drawn(
         return getattr(widgets, name)()
 
     figure, plain = new(), new()
-    control = figure.controls[0]
-
-    def step() -> None:
-        values = kernel.next_to(control)
-        control.value = values[-1]
-
-    seen = []
+    control, recorded, seen = figure.controls[0], Recorded(figure), []
 
     async def moves() -> None:
-        step()
-        for _ in range(5):
-            await drawn_ahead(figure)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(figure, "_draw", lambda **_: pytest.fail("was not drawn ahead"))
-                step()
-            seen.append((control.value, shown(figure)[0], figure.frame.text))
+        at_once = recorded.move(control, kernel.steps_from(control)[-1])
+        for _ in range(3):
+            await recorded.rest(control, at_once)
+            at_once = recorded.move(control, kernel.steps_from(control)[-1])
+            assert at_once == []
+            seen.append((control.value, shown(figure.box)[0], figure.frame.text))
 
     in_a_kernel(moves)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "get_ipython", lambda: None)
-        plain.controls[0].value = kernel.next_to(plain.controls[0])[-1]
+        plain.controls[0].value = kernel.steps_from(plain.controls[0])[-1]
         for value, picture, text in seen:
             plain.controls[0].value = value
-            assert np.array_equal(picture, shown(plain)[0])
+            assert np.array_equal(picture, shown(plain.box)[0])
             assert text == plain.frame.text
-    assert len({picture.tobytes() for _, picture, _ in seen}) == 5
+    assert len({picture.tobytes() for _, picture, _ in seen}) == 3
 
 
-def test_a_model_that_has_learned_since_is_looked_at_again(in_a_kernel: Callable, pictures: data.Dataset) -> None:
+def test_a_model_that_has_learned_since_is_drawn_again(in_a_kernel: Callable, pictures: data.Dataset) -> None:
     model = small_vae(pictures.shape)
     figure = widgets.draw_your_own(model, pictures)
+    control, recorded = figure.controls[0], Recorded(figure)
 
     async def moves() -> None:
-        figure.controls[0].value = 0.5
-        await drawn_ahead(figure)
+        await recorded.rest(control, recorded.move(control, 0.5))
         torch.nn.init.normal_(model.decoder[-1].bias)
-        figure.controls[0].value = 0.55
-        before = figure.frame
-        while figure.frame is before:
-            await asyncio.sleep(0)
-        assert not np.array_equal(before.picture, figure.frame.picture)
-        expected = figure.look(*figure.values())
-        assert np.array_equal(shown(figure)[0], expected.picture[:, :, :3])
+        at_once = recorded.move(control, 0.55)
+        old = shown(figure.box)[0]
+        await recorded.rest(control, at_once)
+        assert not np.array_equal(old, shown(figure.box)[0])
+        assert np.array_equal(shown(figure.box)[0], figure.render(*figure.values()).picture[:, :, :3])
 
     in_a_kernel(moves)
 
 
-def test_a_place_that_cannot_be_drawn_is_said_when_the_control_is_there(in_a_kernel: Callable) -> None:
+def test_an_error_of_a_step_is_shown_when_the_control_is_there(in_a_kernel: Callable) -> None:
     figure = widgets.two_gaussians(mu=0.9)
-    look = figure.look
-    figure.look = lambda mu, *others: look(mu, *others) if mu < 1.04 else 1 / 0
+    mu, render = figure.controls[0], figure.render
+    figure.render = lambda mu, *others: render(mu, *others) if mu < 1.04 else 1 / 0
+    recorded = Recorded(figure)
 
     async def moves() -> None:
-        figure.controls[0].value = 1.0
-        while not figure._ahead:
-            await asyncio.sleep(0)
-        assert list(figure._ahead) == [(0.95, 0.6, False)]
-        assert "N(1.00" in shown(figure)[1]
-        figure.controls[0].value = 1.05
-        assert "could not be drawn: division by zero" in shown(figure)[1]
+        ahead = await recorded.rest(mu, recorded.move(mu, 1.0))
+        assert {1.05, 0.95} == {values[0] for values in ahead}
+        assert "N(1.00" in shown(figure.box)[1]
+        mu.value = 1.05
+        assert "could not be drawn: division by zero" in shown(figure.box)[1]
 
     in_a_kernel(moves)
 
 
-def test_a_new_roll_is_never_one_drawn_ahead(in_a_kernel: Callable) -> None:
+def test_a_new_epsilon_is_never_one_drawn_ahead(in_a_kernel: Callable) -> None:
     figure = widgets.trick()
     mu, _, keep = figure.controls
+    recorded = Recorded(figure)
+
+    def epsilon() -> str:
+        return re.search("ε = (.*?) ", figure.frame.text)[1]
 
     async def moves() -> None:
+        await recorded.rest(mu, recorded.move(mu, 1.1))
+        button(figure.box, "Roll again").click()
+        new = epsilon()
+        recorded.move(mu, 1.2)
+        assert epsilon() == new
         keep.value = False
-        mu.value = 1.1
-        for value in (1.2, 1.3, 1.4):
-            await drawn_ahead(figure)
-            before = re.search("ε = .*?,", figure.frame.text)[0]
-            mu.value = value
-            assert not figure._ahead
-            assert before not in figure.frame.text
-        figure.button.click()
-        assert not figure._ahead
+        at_once = recorded.move(mu, 1.3)
+        seen = {epsilon()}
+        for value in (1.4, 1.5, 1.6):
+            await recorded.rest(mu, at_once)
+            at_once = recorded.move(mu, value)
+            seen.add(epsilon())
+        assert len(seen) == 4
 
     in_a_kernel(moves)
 
 
 def test_the_steps_of_each_kind_of_control() -> None:
-    assert kernel.next_to(kernel.slider("μ", 0, 1, 0.3)) == [0.2, 0.4]
-    assert kernel.next_to(kernel.slider("μ", 0, 1, 0)) == [0.1]
-    assert kernel.next_to(kernel.slider("μ", 0, 1, 1)) == [0.9]
+    assert kernel.steps_from(kernel.slider("μ", 0, 1, 0.3)) == [0.2, 0.4]
+    assert kernel.steps_from(kernel.slider("μ", 0, 1, 0)) == [0.1]
+    assert kernel.steps_from(kernel.slider("μ", 0, 1, 1)) == [0.9]
     choice = ipywidgets.SelectionSlider(options=[("a", 4.0), ("b", 2.0), ("c", 1.0)], value=4.0)
-    assert kernel.next_to(choice) == [2.0]
+    assert kernel.steps_from(choice) == [2.0]
     choice.value = 2.0
-    assert kernel.next_to(choice) == [4.0, 1.0]
-    assert kernel.next_to(ipywidgets.Checkbox(value=True)) == [False]
+    assert kernel.steps_from(choice) == [4.0, 1.0]
+    assert kernel.steps_from(ipywidgets.Checkbox(value=True)) == [False]
 
 
 def test_an_error_on_a_move_is_said_and_the_picture_stays() -> None:
     figure = widgets.two_gaussians()
-    before, _ = shown(figure)
-    figure.look = lambda *_: 1 / 0
+    before, _ = shown(figure.box)
+    figure.render = lambda *_: 1 / 0
     figure.controls[0].value = 0.5
-    after, text = shown(figure)
+    after, text = shown(figure.box)
     assert "could not be drawn: division by zero" in text
     assert np.array_equal(before, after)
 
@@ -321,17 +351,17 @@ def test_text_in_a_figure_is_escaped() -> None:
     assert "<b>" not in kernel.readout_html("<b>")
     black = np.zeros((5, 5, 4), np.uint8)
     assert '"<' not in kernel.picture_html(black, '"<')
-    assert '"<' not in kernel.Ground(black).under(black, '"<')
+    assert '"<' not in kernel.Background(black).overlay(black, '"<')
 
 
 def test_the_page_gets_the_parts_that_differ_from_the_first_picture() -> None:
     first = np.full((20, 400, 4), 255, np.uint8)
-    ground, later = kernel.Ground(first), first.copy()
-    assert "<img" not in ground.under(later, "white")
+    background, later = kernel.Background(first), first.copy()
+    assert "<img" not in background.overlay(later, "white")
     later[7, 12, 1] = later[11, 14, 0] = 0  # these two lie in one tile across, the next beyond a gap
     later[19, 399, 2] = 0
     assert kernel.changed(first, later) == [(10, 5, 15, 15), (395, 15, 400, 20)]
-    html = ground.under(later, "dots")
+    html = background.overlay(later, "dots")
     assert [pixels(part[0]).shape for part in PART.findall(html)] == [(10, 5, 3), (5, 5, 3)]
     assert 'aria-label="dots"' in html
     later[:, 100] = 0  # nearer than the gap to nothing: a part of its own
@@ -349,12 +379,12 @@ def test_figures_fit_the_page_in_whole_pixels() -> None:
 
 def test_a_first_picture_stays_when_the_canvas_is_drawn_on() -> None:
     figure = widgets.two_gaussians()
-    first = shown(figure)[0]
+    first = shown(figure.box)[0]
     figure.controls[0].value = -1.5
-    assert np.array_equal(pixels(figure.ground.style), first)
-    assert not np.array_equal(shown(figure)[0], first)
+    assert np.array_equal(pixels(figure.background.style), first)
+    assert not np.array_equal(shown(figure.box)[0], first)
     figure.controls[0].value = 1.0
-    assert np.array_equal(shown(figure)[0], first)
+    assert np.array_equal(shown(figure.box)[0], first)
 
 
 def test_stored_notebooks_hold_no_widget() -> None:
@@ -428,7 +458,7 @@ def test_wrong_settings_are_named(pictures: data.Dataset, digits: data.Dataset) 
 
 def test_the_tricks_arrow_is_autograds_gradient() -> None:
     figure = widgets.trick(mu=1.3, sigma=0.7)
-    _, text = shown(figure)
+    _, text = shown(figure.box)
     epsilon = float(re.search(r"ε = (-?[\d.]+)", text)[1])
     mu, sigma = (torch.tensor(value, requires_grad=True) for value in (1.3, 0.7))
     ((mu + sigma * epsilon - 5) ** 2).backward()
@@ -439,59 +469,61 @@ def test_the_tricks_arrow_is_autograds_gradient() -> None:
 
 @pytest.mark.parametrize(("mu", "sigma"), [(1.0, 1.0), (-1.0, 0.1), (6.0, 2.0)])
 def test_the_tricks_estimators_are_autograds_and_scatter_as_the_formulas_say(mu: float, sigma: float) -> None:
-    trick = module("trick")
-    rolls = np.random.default_rng(1).standard_normal(100_000)
-    path, score = trick.slopes(mu, sigma, 5.0, rolls)
-    m = torch.full((len(rolls),), mu, dtype=torch.float64, requires_grad=True)
-    z = m + sigma * torch.from_numpy(rolls)
+    epsilon = np.random.default_rng(1).standard_normal(100_000)
+    path, score = trick.slopes(mu, sigma, 5.0, epsilon)
+    m = torch.full((len(epsilon),), mu, dtype=torch.float64, requires_grad=True)
+    z = m + sigma * torch.from_numpy(epsilon)
     ((z - 5) ** 2).sum().backward()
     assert np.allclose(path, m.grad)
     (log_q,) = torch.autograd.grad(torch.distributions.Normal(m, sigma).log_prob(z.detach()).sum(), m)
     assert np.allclose(score, ((z.detach() - 5) ** 2 * log_q).numpy())
     for estimates, exact in zip((path, score), trick.variances(mu, sigma, 5.0), strict=True):
-        assert estimates.mean() == pytest.approx(2 * (mu - 5), abs=5 * (exact / len(rolls)) ** 0.5)
+        assert estimates.mean() == pytest.approx(2 * (mu - 5), abs=5 * (exact / len(epsilon)) ** 0.5)
         assert estimates.var() == pytest.approx(exact, rel=0.05)
 
 
-def test_a_kept_roll_glides_and_a_new_one_jumps() -> None:
+def test_a_kept_epsilon_stays_and_a_new_one_comes_with_each_move() -> None:
     figure = widgets.trick()
     mu, sigma, keep = figure.controls
-    rolls = []
+    kept = []
 
-    def roll() -> str:
-        return re.search(r"ε = (-?[\d.]+)", shown(figure)[1])[1]
+    def epsilon() -> str:
+        return re.search(r"ε = (-?[\d.]+)", shown(figure.box)[1])[1]
 
     for place in (1.5, 2.0, 2.5):
         mu.value = place
-        rolls.append(roll())
+        kept.append(epsilon())
     sigma.value = 0.5
-    assert {*rolls, roll()} == {rolls[0]}
+    assert {*kept, epsilon()} == {kept[0]}
     keep.value = False
     new = set()
     for place in (1.5, 2.0, 2.5):
         mu.value = place
-        new.add(roll())
+        new.add(epsilon())
     assert len(new) == 3
-    before = shown(figure)
-    figure.button.click()
-    assert roll() not in new
-    assert not np.array_equal(before[0], shown(figure)[0])
+    before = shown(figure.box)
+    button(figure.box, "Roll again").click()
+    assert epsilon() not in new
+    assert not np.array_equal(before[0], shown(figure.box)[0])
 
 
-def test_the_same_seed_rolls_the_same_dice() -> None:
-    assert shown(widgets.trick(seed=3))[1] == shown(widgets.trick(seed=3))[1] != shown(widgets.trick(seed=4))[1]
+def test_the_same_seed_gives_the_same_noise() -> None:
+    assert (
+        shown(widgets.trick(seed=3).box)[1]
+        == shown(widgets.trick(seed=3).box)[1]
+        != shown(widgets.trick(seed=4).box)[1]
+    )
 
 
 # --- Two Gaussians ----------------------------------------------------------------------------------------------------
 
 
 def test_the_area_is_the_closed_form_everywhere() -> None:
-    two = module("two_gaussians")
     for mu in (-2.0, 0.0, 0.35, 2.0):
         for sigma in (0.3, 1.0, 2.5):
-            closed = two.closed_forms(mu, sigma)
+            closed = two_gaussians.closed_forms(mu, sigma)
             for reverse in (False, True):
-                above, below = two.areas(two.integrand(mu, sigma, reverse))
+                above, below = two_gaussians.areas(two_gaussians.integrand(mu, sigma, reverse))
                 assert above - below == pytest.approx(closed[reverse], abs=1e-6)
             code = torch.tensor([[mu]], dtype=torch.float64), torch.tensor([[sigma**2]], dtype=torch.float64).log()
             assert closed[0] == pytest.approx(gaussian_kl(*code).item(), abs=1e-12)
@@ -502,21 +534,20 @@ def test_the_area_is_the_closed_form_everywhere() -> None:
 def test_moving_a_gaussian_moves_picture_and_text() -> None:
     figure = widgets.two_gaussians()
     mu, sigma, reverse = figure.controls
-    seen = [shown(figure)[0]]
+    seen = [shown(figure.box)[0]]
     for control, value in ((mu, -1.5), (sigma, 0.3), (reverse, True), (mu, 0.0)):
         control.value = value
-        picture, text = shown(figure)
+        picture, text = shown(figure.box)
         assert all(not np.array_equal(picture, earlier) for earlier in seen)
         seen.append(picture)
-    exact = module("two_gaussians").closed_forms(0.0, 0.3)
+    exact = two_gaussians.closed_forms(0.0, 0.3)
     assert f"closed form says {exact[1]:.4f}" in text
     assert f"KL(q ‖ p) = {exact[0]:.4f}" in text
 
 
 def test_the_curve_always_fits_its_panel() -> None:
-    two = module("two_gaussians")
     for mu in (-2.0, 2.0):
-        assert two.integrand(mu, 0.3, True).max() < two.HEIGHTS[-1]
+        assert two_gaussians.integrand(mu, 0.3, True).max() < two_gaussians.HEIGHTS[-1]
 
 
 # --- Beta -------------------------------------------------------------------------------------------------------------
@@ -536,7 +567,7 @@ def test_beta_shows_what_the_chosen_model_draws(sweep: dict[float, VAE], digits:
     sheets = []
     for beta, model in sweep.items():
         slider.value = beta
-        picture, text = shown(figure)
+        picture, text = shown(figure.box)
         sheets.append(picture)
         x = digits.test.x
         with torch.no_grad():
@@ -545,7 +576,7 @@ def test_beta_shows_what_the_chosen_model_draws(sweep: dict[float, VAE], digits:
             for expected in (model.mean(mu[:1])[0], model.mean(noise)[0]):
                 assert contains(picture, kernel.to_bytes(expected))
         assert f"carries {gaussian_kl(mu, logvar).mean():.2f} nats" in text
-        assert f"β = {module('beta_slider').name_of(beta)}:" in text
+        assert f"β = {beta_slider.name_of(beta)}:" in text
     assert not np.array_equal(sheets[0], sheets[1])
 
 
@@ -568,7 +599,7 @@ def contains(sheet: np.ndarray, picture: np.ndarray) -> bool:
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 def test_rate_and_distortion_are_those_of_the_loss(digits: data.Dataset, likelihood: str) -> None:
     model, x = small_vae((1, 8, 8), 3, likelihood=likelihood, sigma=0.3), digits.test.x[:700]
-    rate, distortion = module("beta_slider").rate_and_distortion(model, x)
+    rate, distortion = beta_slider.rate_and_distortion(model, x)
     torch.manual_seed(1)
     with torch.no_grad():
         terms = [vae_loss(model, x) for _ in range(20)]
@@ -613,7 +644,7 @@ def test_your_animal_is_drawn_encoded_and_drawn_again(pictures: data.Dataset) ->
     chosen = {"species": 1.0, "ears": 0.8, "light": 0.3}
     for control in figure.controls:
         control.value = chosen.get(control.description, control.value)
-    picture, text = shown(figure)
+    picture, text = shown(figure.box)
     x = torch.from_numpy(data.draw(**chosen)).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
         mu, logvar = models["VAE"].encode(x)
@@ -630,10 +661,10 @@ def test_your_animal_is_drawn_encoded_and_drawn_again(pictures: data.Dataset) ->
 def test_every_factor_can_have_a_slider(pictures: data.Dataset) -> None:
     figure = widgets.draw_your_own(small_vae(pictures.shape), pictures, factors=tuple(drawing.FACTORS))
     for control in figure.controls:
-        before, _ = shown(figure)
+        before, _ = shown(figure.box)
         control.value = control.min
         control.value = control.max
-        assert not np.array_equal(before, shown(figure)[0]), control.description
+        assert not np.array_equal(before, shown(figure.box)[0]), control.description
 
 
 # --- Training watched -------------------------------------------------------------------------------------------------
@@ -644,19 +675,18 @@ def weights(model: torch.nn.Module) -> torch.Tensor:
 
 
 @pytest.fixture
-def windows(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The windows that training opens, on the CPU."""
+def boxes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ipywidgets.VBox]]:
+    """The boxes that are made, of what trains on the CPU."""
     monkeypatch.setenv("VAE_DEVICE", "cpu")
-    kind, opened = module("watch_training")._Window, []
-    init = kind.__init__
-    monkeypatch.setattr(kind, "__init__", lambda self, *args: (opened.append(self), init(self, *args))[1])
-    return opened
+    made: list[ipywidgets.VBox] = []
+    ipywidgets.Widget.on_widget_constructed(lambda widget: isinstance(widget, ipywidgets.VBox) and made.append(widget))
+    yield made
+    ipywidgets.Widget.on_widget_constructed(None)
 
 
-@pytest.mark.usefixtures("windows")
 @pytest.mark.parametrize("kind", ["VAE", "Autoencoder"])
 def test_watching_teaches_exactly_what_fit_does(
-    digits: data.Dataset, displayed: list[dict], windows: list[Any], kind: str
+    digits: data.Dataset, displayed: list[dict], boxes: list[ipywidgets.VBox], kind: str
 ) -> None:
     def new() -> torch.nn.Module:
         torch.manual_seed(0)
@@ -679,40 +709,39 @@ def test_watching_teaches_exactly_what_fit_does(
         x = digits.test.x[[digits.followed[0]]]
         code = watched.encode(x)
         back = watched.mean(code[0]) if kind == "VAE" else watched.decode(code)
-    picture, _ = shown(windows[0].figure)
+    picture, _ = shown(boxes[0])
     assert contains(picture, kernel.to_bytes(back[0]))
     assert contains(picture, kernel.to_bytes(x[0]))
 
 
-@pytest.mark.usefixtures("windows")
 def test_the_stop_button_keeps_what_was_learned(
-    digits: data.Dataset, displayed: list[dict], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+    digits: data.Dataset, displayed: list[dict], boxes: list[ipywidgets.VBox], capsys: pytest.CaptureFixture
 ) -> None:
-    watching = module("watch_training")
-    look = watching._Window.look
+    steps = []
 
-    def push_at_40(window: Any, history: Any) -> bool:
-        if history.step[-1] == 40:
-            window.button.click()
-        return look(window, history)
+    def loss(model: VAE, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        steps.append(1)
+        if len(steps) == 33:
+            button(boxes[0], "Stop").click()
+        return vae_loss(model, x)
 
-    monkeypatch.setattr(watching._Window, "look", push_at_40)
     model, plain = small_vae(digits.shape, likelihood="bernoulli"), small_vae(digits.shape, likelihood="bernoulli")
-    history = widgets.watch_training(model, digits, steps=400, record_every=20)
+    history = widgets.watch_training(model, digits, steps=400, record_every=20, loss=loss)
     assert history.stopped
     assert history.step == [20, 40]
     assert model.trained_steps == 40
     assert "Stopped at step 40 of 400" in capsys.readouterr().out
     assert "Stopped; the model keeps what it has learned." in displayed[-1]["text/html"]
+    assert button(boxes[0], "Stop").disabled
     fit(plain, digits.train.x, steps=400, record_every=20, watch=lambda h: h.step[-1] == 40)
     assert torch.equal(weights(model), weights(plain))
 
 
-@pytest.mark.usefixtures("windows")
+@pytest.mark.usefixtures("boxes")
 def test_an_interrupt_keeps_what_was_learned(digits: data.Dataset, displayed: list[dict]) -> None:
     steps = []
 
-    def loss(model: torch.nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    def loss(model: VAE, x: torch.Tensor) -> dict[str, torch.Tensor]:
         steps.append(1)
         if len(steps) == 33:
             raise KeyboardInterrupt
@@ -725,17 +754,15 @@ def test_an_interrupt_keeps_what_was_learned(digits: data.Dataset, displayed: li
     assert "Stopped; the model keeps" in displayed[-1]["text/html"]
 
 
-@pytest.mark.usefixtures("windows")
-def test_a_training_that_fails_says_so_in_its_window(
-    digits: data.Dataset, displayed: list[dict], windows: list[Any]
-) -> None:
+@pytest.mark.usefixtures("displayed")
+def test_a_training_that_fails_says_so_in_its_window(digits: data.Dataset, boxes: list[ipywidgets.VBox]) -> None:
     def broken(model: torch.nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"loss": autoencoder_loss(model, x)["loss"] * float("nan")}
 
     with pytest.raises(RuntimeError, match="nan"):
         widgets.watch_training(Autoencoder(digits.shape, 2, (8,)), digits, steps=50, record_every=10, loss=broken)
-    assert "TrainingDiverged" in windows[0].figure.readout.value
-    assert windows[0].button.disabled
+    assert "TrainingDiverged" in shown(boxes[0])[1]
+    assert button(boxes[0], "Stop").disabled
 
 
 def test_watch_in_fit_sees_every_entry_and_stops(digits: data.Dataset) -> None:
@@ -747,39 +774,3 @@ def test_watch_in_fit_sees_every_entry_and_stops(digits: data.Dataset) -> None:
     assert (last.step, last.stopped) == ([10], True)
     whole = fit(model, digits.train.x, steps=10, record_every=10, watch=lambda _: True)
     assert not whole.stopped  # it was at its end anyway
-
-
-def test_the_busy_thread_is_forgotten() -> None:
-    """What ipykernel 7.4 remembers, and a widget without a kernel."""
-
-    class Comm:
-        _reply_subshell_id = "class"
-
-    class Widget:
-        comm: object = Comm()
-
-    Widget.comm.__dict__["_reply_subshell_id"] = None
-    module("watch_training").let_subshell_hear(Widget)
-    assert Widget.comm._reply_subshell_id == "class"
-    Widget.comm = None
-    module("watch_training").let_subshell_hear(Widget)
-
-
-def test_run_all_trains_shows_the_end_and_goes_on(tmp_path: Any) -> None:
-    """In a kernel without a page: nbclient, as `make notebooks`, nbval and papermill use it."""
-    code = (
-        "import torch\nfrom vae_utils import data, widgets\nfrom vae_utils.models import Autoencoder\n"
-        "torch.manual_seed(0)\nd = data.load('digits')\nmodel = Autoencoder(d.shape, 2, (8,))\n"
-        "history = widgets.watch_training(model, d, steps=50)"
-    )
-    cells = [new_code_cell(code), new_code_cell("widgets.two_gaussians()"), new_code_cell("print(model.trained_steps)")]
-    path = tmp_path / "01_run_all.ipynb"
-    nbformat.write(new_notebook(cells=cells), path)
-    run = runner.execute(path)
-    assert run.error is None
-    assert run.notebook.cells[2].outputs[0].text == "50\n"
-    (trained,), (still,) = (cell.outputs for cell in run.notebook.cells[:2])
-    assert "Step 50 of 50" in trained.data["text/html"]
-    assert kernel.VIEW not in {*trained.data, *still.data}
-    assert kernel.NOTE in runner.page(run)
-    assert list(hygiene.output_problems(run.notebook)) == []

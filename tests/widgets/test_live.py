@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-import sys
-from pathlib import Path
 
 import matplotlib
 
@@ -20,6 +18,7 @@ from vae_utils import data, evaluation
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.training import fit
 from vae_utils.widgets import code_map, live, traversals, walk
+from vae_utils.widgets.figures.walk import true_walk
 
 NEAR = 3 / 255
 
@@ -74,8 +73,8 @@ def test_the_easier_the_pictures_the_smaller_the_pack():
     line = torch.linspace(-1, 1, 101).view(-1, 1) * torch.tensor([[1.0, 0.5]])
     along, everywhere = live.pack(model, line), live.pack(model, reach(2, 400))
     assert along.bytes < everywhere.bytes < 4 * sum(weight.numel() for weight in model.decoder.parameters())
-    assert along.layers[-1].whole.dtype == np.int8
-    assert everywhere.layers[-1].whole.dtype == np.int16  # eight bits would be too coarse for these
+    assert along.layers[-1].quantized.dtype == np.int8
+    assert everywhere.layers[-1].quantized.dtype == np.int16  # eight bits would be too coarse for these
 
 
 def test_any_chain_of_known_layers_is_packed():
@@ -102,7 +101,7 @@ def test_what_goes_to_the_page_is_what_python_compared():
     packed = live.pack(made(VAE, (1, 8, 8), 2), reach(2))
     for layer, sent in zip(packed.layers, json.loads(json.dumps(packed.for_page()))["layers"], strict=True):
         whole = np.frombuffer(base64.b64decode(sent["weights"].split(",")[1]), f"<i{sent['bits'] // 8}")
-        assert (whole.reshape(sent["outputs"], sent["inputs"]) == layer.whole).all()
+        assert (whole.reshape(sent["outputs"], sent["inputs"]) == layer.quantized).all()
         assert sent["weights"].startswith("data:")
 
 
@@ -231,7 +230,7 @@ def test_the_walk_knows_its_pictures_and_its_length(pictures, figures):
 def test_the_true_walk_is_drawn_between_the_factors():
     pictures = data.load("cats_dogs")
     cat, dog = pictures.followed
-    drawn = walk.__globals__["true_walk"](pictures, [cat, dog])
+    drawn = true_walk(pictures, [cat, dog])
     assert (drawn[0] - pictures.test.x[cat]).abs().max() < 1e-6
     assert (drawn[-1] - pictures.test.x[dog]).abs().max() < 1e-6
     factors = {name: ((values[cat] + values[dog]) / 2).item() for name, values in pictures.test.factors.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib
 import io
 import math
 from collections.abc import Iterator
@@ -23,8 +22,8 @@ from tests.support import chromium
 from vae_utils.losses import gaussian_kl, gaussian_nll
 from vae_utils.models import VAE
 from vae_utils.training import start_at_mean, vae_loss
+from vae_utils.widgets.figures import playground
 
-playground = importlib.import_module("vae_utils.widgets.playground")
 thumbnails, SOURCE = playground.thumbnails, playground.SOURCE
 NOISES = ("on", "cut", "off", "none")
 AVERAGED = ("none", "pixels", "code", "both")

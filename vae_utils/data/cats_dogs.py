@@ -1,7 +1,7 @@
-"""The course's own pictures: 10,000 cats and dogs of 32x32 pixels, each beside the factors it was drawn from.
+"""The course's own pictures: 10,000 cats and dogs of 32x32 pixels, each with the factors it was drawn from.
 
 They ship with the course as sheets of 1,000 pictures (lossless WebP) and a table of factors for each split, so that
-every version of every library reads the same pixels. `python scripts/draw_cats_dogs.py` draws them anew.
+every version of every library reads the same pixels. `python scripts/draw_cats_dogs.py` draws them again.
 """
 
 from pathlib import Path
@@ -42,33 +42,41 @@ CHECKSUMS = {
 
 
 def sample_factors(n: int, seed: int) -> dict[str, NDArray[np.float64]]:
-    """True factors of n pictures, independent of each other and uniform over their ranges; half are dogs.
+    """Draw true factors of n pictures, independent of each other and uniform over their ranges; half are dogs.
 
     Values are rounded to four decimals, as they are stored, so that drawing them again gives the same pixels.
     """
-    rng = np.random.RandomState(seed)  # its stream never changes; newer generators may
-    factors = {name: rng.uniform(low, high, n).round(4) for name, (low, high, _) in FACTORS.items()}
-    factors["species"] = rng.permutation(n) % 2.0
+    rng = np.random.RandomState(seed)  # its stream never changes; those of newer generators may
+    factors: dict[str, NDArray[np.float64]] = {
+        name: rng.uniform(low, high, n).round(4) for name, (low, high, _) in FACTORS.items()
+    }
+    factors["species"] = (rng.permutation(n) % 2).astype(np.float64)
     return factors
 
 
 def folder(root: str | Path | None = None) -> Path:
-    """The folder that holds the sheets: `root`/cats_dogs, the installed package's own, or the checkout's."""
+    """Return the folder that holds the sheets: `root`/cats_dogs, the installed package's own, or the checkout's."""
     if root is not None:
         return data_root(root) / "cats_dogs"
     packed = Path(__file__).parent / "sheets" / "cats_dogs"
     return packed if packed.is_dir() else Path(__file__).parents[2] / "data" / "cats_dogs"
 
 
-def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32) -> Dataset:
-    """8,000 pictures to train and 2,000 to test: shape (3, 32, 32), labels cat and dog, factors known.
+where = folder  # the name that every data set has for it
 
-    p(x|z) is Gaussian with sigma 0.3 (pixels reach from 0 to 1). Raises DataError where a file is missing or damaged.
+
+def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32) -> Dataset:
+    """Load 8,000 pictures to train and 2,000 to test: shape (3, 32, 32), labels cat and dog, factors known.
+
+    p(x|z) is Gaussian with sigma 0.3 (pixels reach from 0 to 1).
+
+    Raises:
+        DataError: A file is missing or damaged.
     """
-    where = folder(root)
+    sheets = folder(root)
     for name, checksum in CHECKSUMS.items():
-        check_sha256(where / name, checksum)
-    splits = {name: _read_split(where, name, dtype) for name in COUNTS}
+        check_sha256(sheets / name, checksum)
+    splits = {name: _read_split(sheets, name, dtype) for name in COUNTS}
     return Dataset(
         name="cats_dogs",
         **splits,
@@ -81,14 +89,14 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32) -> 
     )
 
 
-def _read_split(where: Path, name: str, dtype: torch.dtype) -> Split:
+def _read_split(sheets: Path, name: str, dtype: torch.dtype) -> Split:
     from PIL import Image
 
-    table = np.loadtxt(where / f"{name}.csv", delimiter=",", skiprows=1, dtype=np.float32)
+    table = np.loadtxt(sheets / f"{name}.csv", delimiter=",", skiprows=1, dtype=np.float32)
     factors = {factor: torch.from_numpy(table[:, i].copy()) for i, factor in enumerate(FACTORS)}
     tiles = []
     for sheet in range(COUNTS[name] // PER_SHEET):
-        path = where / f"{name}_{sheet + 1}.webp"
+        path = sheets / f"{name}_{sheet + 1}.webp"
         try:
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("RGB"))
@@ -105,6 +113,6 @@ def to_tiles(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def to_sheet(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The inverse of `to_tiles`: (n, 32, 32, 3) -> (n / 40 * 32, 40 * 32, 3)."""
+    """Invert `to_tiles`: (n, 32, 32, 3) -> (n / 40 * 32, 40 * 32, 3)."""
     grid = tiles.reshape(-1, COLUMNS, SIDE, SIDE, 3)
     return grid.swapaxes(1, 2).reshape(-1, COLUMNS * SIDE, 3)

@@ -1,24 +1,27 @@
-"""What every data set of the course looks like: two splits of pictures, and what is known about them."""
+"""The form of every data set of the course: two splits of pictures, and what is known about them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..types import Likelihood, Shape
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:
-    """Pictures with their labels and, where they are known, the factors that they were drawn from.
+    """Pictures with their labels and, if known, the factors that they were drawn from.
 
-    x: (n, C, H, W), floating point in [0, 1], or uint8 in 0..255.
-    y: (n,), int64 class indices.
-    factors: name -> (n,) floating-point values, or None where nobody knows them.
+    Args:
+        x: (n, C, H, W), floating point in [0, 1], or uint8 in 0..255.
+        y: (n,), int64 class indices.
+        factors: name -> (n,) floating-point values, or None if they are unknown.
 
-    Raises ValueError where a shape, a type or a range is another one.
+    Raises:
+        ValueError: A shape, a type or a range differs from these.
     """
 
     x: Tensor
@@ -55,20 +58,27 @@ class Split:
 class Dataset:
     """A training and a test split, and the likelihood p(x|z) that suits their pixels.
 
-    shape: (C, H, W) of one picture.
-    label_names: the name of class 0, 1, 2, ...
-    sigma: the standard deviation of a Gaussian likelihood; None for a Bernoulli likelihood.
-    followed: indices of the two test pictures that the notebooks follow, called `followed_names`.
+    Args:
+        name: As `load` knows it.
+        train: The pictures to learn from.
+        test: The pictures to measure on.
+        label_names: The name of class 0, 1, 2, ...
+        shape: (C, H, W) of one picture.
+        likelihood: "gaussian" or "bernoulli".
+        sigma: The standard deviation of a Gaussian likelihood; None for a Bernoulli likelihood.
+        followed: Indices of the two test pictures that the notebooks follow.
+        followed_names: What the notebooks call these two.
 
-    Raises ValueError where these do not fit together.
+    Raises:
+        ValueError: These do not fit together.
     """
 
     name: str
     train: Split
     test: Split
     label_names: tuple[str, ...]
-    shape: tuple[int, int, int]
-    likelihood: Literal["gaussian", "bernoulli"]
+    shape: Shape
+    likelihood: Likelihood
     sigma: float | None
     followed: tuple[int, int]
     followed_names: tuple[str, str]
@@ -106,13 +116,16 @@ def check_dtype(dtype: torch.dtype) -> None:
 
 
 def to_tensor(pictures: NDArray[np.uint8] | Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Pictures as models take them: uint8 (n, H, W) or (n, H, W, C) -> (n, C, H, W), contiguous.
+    """Convert pictures to what models take: uint8 (n, H, W) or (n, H, W, C) -> (n, C, H, W), contiguous.
 
     A floating-point `dtype` gives values in [0, 1]; torch.uint8 keeps 0..255, and may share memory with
-    `pictures`. Raises ValueError for another `dtype`, or for pictures of another shape or type.
+    `pictures`.
+
+    Raises:
+        ValueError: `dtype` is of another kind, or the pictures have another shape or type.
     """
     check_dtype(dtype)
-    x = pictures if isinstance(pictures, Tensor) else torch.from_numpy(np.require(pictures, requirements="CW"))
+    x = pictures if isinstance(pictures, Tensor) else torch.from_numpy(np.require(pictures, requirements=["C", "W"]))
     if x.dtype != torch.uint8 or x.ndim not in (3, 4):
         raise ValueError(f"pictures must be uint8 (n, H, W) or (n, H, W, C), not {x.dtype} {tuple(x.shape)}")
     x = (x.unsqueeze(1) if x.ndim == 3 else x.permute(0, 3, 1, 2)).contiguous()
@@ -120,9 +133,12 @@ def to_tensor(pictures: NDArray[np.uint8] | Tensor, dtype: torch.dtype = torch.f
 
 
 def clearest(split: Split, label: int, among: int = 200) -> int:
-    """Index of a clear example of a class: of its first `among` pictures, the one nearest to their mean.
+    """Return the index of a clear example of a class: of its first `among` pictures, the one nearest to their mean.
 
-    Distance is Euclidean, over all pixels. Raises ValueError where the class has no picture.
+    Distance is Euclidean, over all pixels.
+
+    Raises:
+        ValueError: The class has no picture.
     """
     candidates = (split.y == label).nonzero().flatten()[:among]
     if len(candidates) == 0:
@@ -134,13 +150,14 @@ def clearest(split: Split, label: int, among: int = 200) -> int:
 def stratified_split(
     labels: NDArray[np.integer], test_fraction: float, seed: int = 0
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices (train, test), each in rising order: every class gives `test_fraction` of its pictures, and at
-    least one, to the test set.
+    """Return indices (train, test), each in rising order; the same labels (n,) and seed give the same everywhere.
 
-    labels: (n,). The same labels and seed give the same split everywhere. Raises ValueError where a class has
-    fewer than two pictures.
+    Every class gives `test_fraction` of its pictures, and at least one, to the test set.
+
+    Raises:
+        ValueError: A class has fewer than two pictures.
     """
-    rng = np.random.RandomState(seed)  # its stream never changes; newer generators may
+    rng = np.random.RandomState(seed)  # its stream never changes; those of newer generators may
     is_test = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

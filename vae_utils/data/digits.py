@@ -1,15 +1,23 @@
 """Handwritten digits of 8x8 pixels (Alpaydin & Kaynak, UCI, 1998) that come with scikit-learn."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from .dataset import Dataset, Split, clearest, stratified_split
 
 
-def load(dtype: torch.dtype = torch.float32) -> Dataset:
-    """1,797 grey pictures of shape (1, 8, 8), about a sixth of every class to test; Bernoulli likelihood.
+def where(root: str | Path | None = None) -> str:
+    """Return the package that has the pictures, whatever `root` is."""
+    return "scikit-learn"
 
-    The 17 grey levels are the multiples of 1/16 in [0, 1]; as torch.uint8, the nearest values in 0..255.
+
+def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32) -> Dataset:
+    """Load 1,797 grey pictures of shape (1, 8, 8), about a sixth of every class to test; Bernoulli likelihood.
+
+    scikit-learn has them, whatever `root` is. The 17 grey levels are the multiples of 1/16 in [0, 1]; as torch.uint8,
+    the nearest values in 0..255.
     """
     from sklearn.datasets import load_digits
 

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
+Numbers = Array | np.floating | float  # one, or one for each picture: (n, 1, 1)
 Color = tuple[float, float, float]
 
-# name: (lowest, highest, what a picture has when you don't say), in the order of the columns of the tables
+# name: (lowest, highest, default), in the order of the columns of the tables
 FACTORS: dict[str, tuple[float, float, float]] = {
     "species": (0.0, 1.0, 0.0),  # 0 a cat, 1 a dog, anything between is half of each
     "warmth": (0.0, 1.0, 0.8),  # coat: 0 grey, 1 ginger
@@ -43,30 +44,32 @@ _DARK, _WHITE, _TONGUE = (0.10, 0.09, 0.12), (1.0, 1.0, 1.0), (0.93, 0.42, 0.47)
 
 
 class _Shape(NamedTuple):
-    """A shape, and a disc that holds it: its center and its radius. All but the function are numbers or (n, 1, 1)."""
+    """A shape, and the center and radius of a disc that holds it."""
 
     distance: Callable[[Array, Array], Array]  # from coordinates x, y: how far outside
-    x: Array
-    y: Array
-    radius: Callable[[Array], Array]  # of a disc that holds all points no farther outside than this
+    x: Numbers
+    y: Numbers
+    radius: Callable[[Numbers], Numbers]  # of a disc that holds all points no farther outside than this
 
 
-def _ellipse(cx: Array, cy: Array, rx: Array, ry: Array) -> _Shape:
-    """An axis-parallel ellipse; its distance is approximate: level set divided by the length of its gradient."""
+def _ellipse(cx: Numbers, cy: Numbers, rx: Numbers, ry: Numbers) -> _Shape:
+    """Return an axis-parallel ellipse. Its distance is approximate: level set over the length of its gradient."""
 
     def distance(x: Array, y: Array) -> Array:
         u, v = (x - cx) / rx, (y - cy) / ry
         level = np.hypot(u, v)
         return level * (level - 1) / (np.hypot(u / rx, v / ry) + 1e-6)
 
-    def radius(outside: Array) -> Array:  # the gradient is at most level / shortest: distance >= shortest (level - 1)
+    def radius(
+        outside: Numbers,
+    ) -> Numbers:  # the gradient is at most level / shortest: distance >= shortest (level - 1)
         return np.maximum(rx, ry) * (1 + outside / np.minimum(rx, ry))
 
     return _Shape(distance, cx, cy, radius)
 
 
-def _taper(start: tuple, end: tuple, r_start: Array, r_end: Array) -> _Shape:
-    """A round-ended taper: the tangent hull of a disc at `start` and another at `end`."""
+def _taper(start: tuple[Numbers, Numbers], end: tuple[Numbers, Numbers], r_start: Numbers, r_end: Numbers) -> _Shape:
+    """Return a round-ended taper: the tangent hull of a disc at `start` and another at `end`."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = np.hypot(dx, dy)
 
@@ -81,14 +84,14 @@ def _taper(start: tuple, end: tuple, r_start: Array, r_end: Array) -> _Shape:
         position = along * cosine - across * sine  # along the flank, measured from where it touches the first disc
         return np.where(position < 0, caps_start, np.where(position > length * cosine, caps_end, flank))
 
-    def radius(outside: Array) -> Array:
+    def radius(outside: Numbers) -> Numbers:
         return length / 2 + np.maximum(r_start, r_end) + outside
 
     return _Shape(distance, start[0] + dx / 2, start[1] + dy / 2, radius)
 
 
-def _mix(a: ArrayLike, b: ArrayLike, t: Array) -> Array:
-    """`a` where t is 0, `b` where t is 1, a straight blend between."""
+def _mix(a: ArrayLike, b: ArrayLike, t: Array | np.floating) -> Array:
+    """Blend linearly from `a` at t = 0 to `b` at t = 1."""
     return (1 - t) * np.asarray(a, np.float32) + t * np.asarray(b, np.float32)
 
 
@@ -99,12 +102,12 @@ class _Canvas:
         steps = (np.arange(side, dtype=np.float32) + 0.5) * (2 / side) - 1
         self.x, self.y = np.meshgrid(steps, steps)
         self.pixel = 2 / side
-        self.color = np.broadcast_to(np.float32(_SKY).reshape(3, 1, 1), (n, 3, side, side)).copy()
+        self.color = np.broadcast_to(np.asarray(_SKY, np.float32).reshape(3, 1, 1), (n, 3, side, side)).copy()
 
     def axes(self, x: Array, y: Array, tilt: Array, size: Array) -> Callable[..., None]:
-        """What paints shapes given in axes of their own: moved to x, y, turned and scaled; (n, 1, 1) each.
+        """Return a painter in coordinates moved to x, y, rotated by tilt and scaled by size, (n, 1, 1) each.
 
-        It takes a shape, a color (3,) or (n, 3), and an opacity.
+        The painter takes a shape, a color (3,) or (n, 3), and an opacity.
         """
         sine, cosine = np.sin(tilt), np.cos(tilt)
         right, down = self.x - x, self.y - y - _LOWER
@@ -114,7 +117,7 @@ class _Canvas:
             opacity = np.asarray(opacity, np.float32)
             if not opacity.any():
                 return
-            # Only the pixels that the shape may cover in one of the pictures, with one more around them.
+            # Only the pixels that the shape may cover in one of the pictures, with a margin of one.
             radius = size * shape.radius(self.pixel / size)
             middle_x = x + size * (cosine * shape.x - sine * shape.y)
             middle_y = y + _LOWER + size * (sine * shape.x + cosine * shape.y)
@@ -127,19 +130,19 @@ class _Canvas:
         return paint
 
     def _span(self, middle: Array, radius: Array) -> slice:
-        """The rows or columns between the lowest middle - radius and the highest middle + radius."""
+        """Return the rows or columns from the lowest middle - radius to the highest middle + radius."""
         first, last = (middle - radius).min(), (middle + radius).max()
         return slice(max(int((first + 1) / self.pixel) - 1, 0), max(int((last + 1) / self.pixel) + 2, 0))
 
 
 def _draw(f: Mapping[str, Array], side: int) -> Array:
-    """Pictures (n, side, side, 3) in 0..1 from factors (n,) each."""
+    """Draw pictures (n, side, side, 3) in 0..1 from factors (n,) each."""
     n = len(f["species"])
     canvas = _Canvas(n, side)
     s, warmth, tone, light, ears, muzzle, eyes = (
         f[k].reshape(-1, 1, 1) for k in ("species", "warmth", "tone", "light", "ears", "muzzle", "eyes")
     )
-    flat = s.reshape(-1, 1)  # species beside colors (n, 3)
+    flat = s.reshape(-1, 1)  # species for colors (n, 3)
     grey = _mix(_COATS[0, 0], _COATS[0, 1], tone.reshape(-1, 1))
     ginger = _mix(_COATS[1, 0], _COATS[1, 1], tone.reshape(-1, 1))
     coat = _mix(grey, ginger, warmth.reshape(-1, 1))
@@ -210,11 +213,11 @@ def draw_many(factors: Mapping[str, ArrayLike], size_px: int = 32) -> NDArray[np
     """Draw one picture for each row of factors.
 
     Args:
-        factors: name -> n numbers; the names and ranges are those of `FACTORS`, all of them needed.
-        size_px: width and height of a picture in pixels.
+        factors: name -> n numbers. The names and ranges are those of `FACTORS`, all of them needed.
+        size_px: Width and height of a picture in pixels.
 
     Returns:
-        uint8 array (n, size_px, size_px, 3), red, green, blue, in steps of 3 (it keeps files small; nobody sees it).
+        A uint8 array (n, size_px, size_px, 3), red, green, blue, in steps of 3 (invisible, and files are smaller).
     """
     columns = {name: np.asarray(factors[name], np.float32).reshape(-1) for name in FACTORS}
     n = len(columns["species"])
@@ -230,14 +233,14 @@ def draw(size_px: int = 32, **factors: float) -> NDArray[np.uint8]:
     """Draw one animal from its true factors, for example `draw(species=0.5, ears=1)`.
 
     Args:
-        size_px: width and height in pixels, 8 to 1024.
-        factors: any of the names in `FACTORS`; the others take their usual value.
+        size_px: Width and height in pixels, 8 to 1024.
+        factors: Any of the names in `FACTORS`; the others take their usual value.
 
     Returns:
-        uint8 array (size_px, size_px, 3), red, green, blue.
+        A uint8 array (size_px, size_px, 3), red, green, blue.
 
     Raises:
-        ValueError: an unknown factor, one outside its range, or a size outside 8..1024.
+        ValueError: An unknown factor, one outside its range, or a size outside 8..1024.
     """
     if not 8 <= size_px <= 1024:
         raise ValueError(f"size_px is {size_px}; a picture can be 8 to 1024 pixels wide.")

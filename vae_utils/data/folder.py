@@ -12,19 +12,20 @@ from PIL import Image, ImageOps
 from .dataset import Dataset, Split, stratified_split, to_tensor
 from .files import DataError
 
-_NOT_PICTURES = {"thumbs.db", "desktop.ini"}  # file managers put these beside pictures
+_NOT_PICTURES = {"thumbs.db", "desktop.ini"}  # file managers put these next to pictures
 
 
 def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, size: int = 32) -> Dataset:
-    """Color pictures of shape (3, size, size), four fifths of every class to train; Gaussian likelihood.
+    """Load color pictures of shape (3, size, size), four fifths of every class to train; Gaussian likelihood.
 
-    Classes are the subfolders of `root` (of the folder that VAE_DATA names, where `root` is None) by name.
-    Hidden files are passed over. Pictures are turned as their EXIF orientation says, cropped to the central
-    square, resized, and laid on white where they are transparent. The first test picture of the first and
-    of the last class are followed.
+    Classes are the subfolders of `root` by name (None: of the folder that VAE_DATA names). Hidden files are skipped.
+    Pictures are turned as their EXIF orientation says, cropped to the central square, resized, and laid on white if
+    they are transparent. The first test picture of the first and of the last class are followed.
 
-    Raises DataError where there is no such folder, no subfolder, a class with fewer than two pictures, or a
-    file that can't be read as a picture; ValueError where `size` is below 1 or no folder is named.
+    Raises:
+        DataError: There is no such folder, no subfolder, a class with fewer than two pictures, or a file that can't
+            be read as a picture.
+        ValueError: `size` is below 1 or no folder is named.
     """
     if size < 1:
         raise ValueError(f"size must be at least 1 pixel, not {size}")
@@ -55,7 +56,7 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, siz
 
 
 def _classes(root: Path) -> dict[str, list[Path]]:
-    """Class name -> its files, both in the order of their names."""
+    """Return class name -> its files, both in the order of their names."""
     if not root.is_dir():
         raise DataError(f"{root} is not a folder: pass the folder that holds one subfolder for each class.")
     subfolders = [path for path in _by_name(root) if path.is_dir() and not path.name.startswith(".")]
@@ -83,14 +84,14 @@ def _may_be_picture(path: Path) -> bool:
 
 
 def _read(path: Path, size: int) -> NDArray[np.uint8]:
-    """One picture as uint8 (size, size, 3)."""
+    """Return one picture as uint8 (size, size, 3)."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks about large or odd files
-            with Image.open(path) as image:
-                if image.mode.startswith(("I", "F")):
+            with Image.open(path) as file:
+                if file.mode.startswith(("I", "F")):
                     raise ValueError("it has more than 8 bits per color")
-                image = ImageOps.exif_transpose(image)
+                image: Image.Image = ImageOps.exif_transpose(file)
                 if image.has_transparency_data:
                     image = image.convert("RGBA")
                     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -1,4 +1,4 @@
-"""MNIST (LeCun et al., 1998) and Fashion-MNIST (Xiao et al., 2017), read and downloaded by torchvision."""
+"""Data sets that torchvision reads and downloads: MNIST and others with the same four files."""
 
 import contextlib
 import errno
@@ -9,61 +9,77 @@ import shutil
 import socket
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from .dataset import Dataset, Split, clearest, to_tensor
 from .files import DataError, data_root, disk_problem
+from .registry import names
 
 _FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
-_DIGITS = tuple("0123456789")
-_CLOTHES = (
-    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-)
-# name -> torchvision's name for the class and for the folder, label names, the two labels that are followed
-_SETS = {
-    "mnist": ("MNIST", _DIGITS, (3, 5)),
-    "fashion_mnist": ("FashionMNIST", _CLOTHES, (0, 9)),
-}
-_ELSE = "or use cats_dogs or digits, which need no download."
+_ELSE = f"or use {' or '.join(names('shipped'))}, which need no download."
 
 
-def load(name: str, root: str | Path | None = None, dtype: torch.dtype = torch.float32) -> Dataset:
-    """`mnist` or `fashion_mnist`: 60,000 pictures to train and 10,000 to test, grey, (1, 28, 28).
+@dataclass(frozen=True)
+class TorchvisionSet:
+    """A data set of torchvision in MNIST's file format. The likelihood is Bernoulli: grey pixels are probabilities.
 
-    Files that are under `root` already (in torchvision's layout, `MNIST/raw/...`) are read and nothing is
-    written there; otherwise they are downloaded to it first, all of them or none. The likelihood is
-    Bernoulli: grey pixels in [0, 1] are taken as probabilities.
-
-    Raises DataError where the files can't be had or are damaged.
+    Args:
+        name: Its name in this course.
+        folder_name: torchvision's name for its class and its folder.
+        label_names: The name of class 0, 1, 2, ...
+        followed: The names of the two classes of which the notebooks follow a clear example.
     """
-    folder_name, label_names, followed = _SETS[name]
-    root = data_root(root)
-    raw = root / folder_name / "raw"
-    if not _complete(raw):
-        _download(folder_name, root)
-    try:
-        train, test = (_read(folder_name, root, part, dtype) for part in ("train", "test"))
-        return Dataset(
-            name=name,
-            train=train,
-            test=test,
-            label_names=label_names,
-            shape=tuple(train.x.shape[1:]),
-            likelihood="bernoulli",
-            sigma=None,
-            followed=tuple(clearest(test, label) for label in followed),
-            followed_names=tuple(label_names[label] for label in followed),
-        )
-    except OSError as error:
-        raise DataError(f"{raw} can't be read ({error.strerror or error}): check who may read it, {_ELSE}") from error
-    except (AssertionError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(
-            f"The {folder_name} files in {raw} are damaged ({error or 'their header makes no sense'}): "
-            "delete that folder and load it again, which downloads it."
-        ) from error
+
+    name: str
+    folder_name: str
+    label_names: tuple[str, ...]
+    followed: tuple[str, str]
+
+    def where(self, root: str | Path | None = None) -> Path | None:
+        """Return the folder that holds the files, or None if they are not all there."""
+        return data_root(root) if _complete(self._raw(root)) else None
+
+    def load(self, root: str | Path | None = None, dtype: torch.dtype = torch.float32) -> Dataset:
+        """Load the data set, from files under `root` (in torchvision's layout, `MNIST/raw/...`) if all are there.
+
+        Nothing is written then; otherwise they are first downloaded to `root`, all of them or none.
+
+        Raises:
+            DataError: The files can't be had or are damaged.
+        """
+        root, raw = data_root(root), self._raw(root)
+        if not _complete(raw):
+            _download(self.folder_name, root)
+        try:
+            train, test = (_read(self.folder_name, root, part, dtype) for part in ("train", "test"))
+            _, channels, height, width = train.x.shape
+            first, second = (clearest(test, self.label_names.index(label)) for label in self.followed)
+            return Dataset(
+                name=self.name,
+                train=train,
+                test=test,
+                label_names=self.label_names,
+                shape=(channels, height, width),
+                likelihood="bernoulli",
+                sigma=None,
+                followed=(first, second),
+                followed_names=self.followed,
+            )
+        except OSError as error:
+            raise DataError(
+                f"{raw} can't be read ({error.strerror or error}): check who may read it, {_ELSE}"
+            ) from error
+        except (AssertionError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise DataError(
+                f"The {self.folder_name} files in {raw} are damaged ({error or 'their header makes no sense'}): "
+                "delete that folder and load it again, which downloads it."
+            ) from error
+
+    def _raw(self, root: str | Path | None) -> Path:
+        return data_root(root) / self.folder_name / "raw"
 
 
 def _complete(raw: Path) -> bool:
@@ -82,9 +98,9 @@ def _torchvision_class(folder_name: str) -> type:
 
 
 def _download(folder_name: str, root: Path) -> None:
-    """Download to a folder beside the target, and move the files over when all are complete.
+    """Download to a folder next to the target, and move the files there when all are complete.
 
-    A lock makes two notebooks that ask at once take turns; what a killed download left is cleared away.
+    A lock makes two notebooks that ask at once take turns. What a killed download left is deleted.
     """
     from filelock import FileLock  # torch needs it too
 
@@ -93,7 +109,7 @@ def _download(folder_name: str, root: Path) -> None:
     raw = root / folder_name / "raw"
     try:
         _respect_read_only(root)
-        part.mkdir(parents=True, exist_ok=True)  # fails at once where nothing can be written
+        part.mkdir(parents=True, exist_ok=True)  # fails at once if nothing can be written
         with FileLock(lock, timeout=600), contextlib.ExitStack() as undo:
             undo.callback(shutil.rmtree, part, ignore_errors=True)
             if _complete(raw):  # another process has fetched it while this one waited
@@ -120,7 +136,7 @@ def _download(folder_name: str, root: Path) -> None:
 
 
 def _respect_read_only(root: Path) -> None:
-    """Raise PermissionError for a folder marked read-only: root, as in many containers, could write there."""
+    """Raise PermissionError for a folder marked read-only, where the root user of a container could write."""
     if os.name == "posix" and root.is_dir() and not root.stat().st_mode & 0o222:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(root))
 
@@ -139,7 +155,7 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _network_timeout(seconds: float) -> Iterator[None]:
-    """A server that never answers fails after this long; torchvision would wait for minutes."""
+    """Let a server that does not answer fail after this long; torchvision would wait for minutes."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -1,4 +1,4 @@
-"""Running what a learner wrote: nothing leaks out of it, and whatever goes wrong in it becomes a sentence."""
+"""Run what a learner wrote: no global state leaks out of it, and whatever goes wrong in it becomes a sentence."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import sysconfig
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -24,38 +25,29 @@ from .compare import shortened
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-QUIET = {
-    "RESUME",
-    "NOP",
-    "CACHE",
-    "PUSH_NULL",
-    "COPY_FREE_VARS",
-    "MAKE_CELL",
-    "RETURN_GENERATOR",
-    "POP_TOP",
-    "EXTENDED_ARG",
-}
-STUB = QUIET | {
-    "LOAD_CONST",
-    "LOAD_GLOBAL",
-    "LOAD_NAME",
-    "PRECALL",
-    "CALL",
-    "RAISE_VARARGS",
-    "RETURN_VALUE",
-    "RETURN_CONST",
-}
+# What a notebook or an assignment hands out in place of a body, with or without a docstring before it.
+UNFILLED = (
+    "...",
+    "return",
+    "return ...",
+    "raise NotImplementedError",
+    "raise NotImplementedError()",
+    "raise NotImplementedError('')",
+)
 
-OFFSET = 0  # of all seeds: a check always rolls the same dice, and tests roll others
+OFFSET = 0  # added to every seed: a check always draws the same noise, and tests try other noise
 
 
 class Stopped(Exception):
-    """The check ends here, with this message for the learner (a `False`)."""
+    """Raised to end a check with `passed=False` and this message for the learner."""
 
 
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
-    """Leave random states, grad mode, default dtype, device and precision as they were; inside are the usual ones."""
+    """Run the block with torch's usual settings, and restore all global state afterwards.
+
+    That is: the random states of Python, numpy and torch, grad mode, default dtype and device, precision, threads.
+    """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
     dtype, precision = torch.get_default_dtype(), torch.get_float32_matmul_precision()
@@ -82,7 +74,7 @@ def guard() -> Iterator[None]:
 
 
 def seed(number: int) -> None:
-    """Seed Python, numpy and torch; call it inside `guard` only."""
+    """Seed Python, numpy and torch. Call it inside `guard` only."""
     number += OFFSET
     random.seed(number)
     np.random.seed(number % 2**32)
@@ -90,33 +82,55 @@ def seed(number: int) -> None:
 
 
 def is_stub(function: Callable[..., Any]) -> bool:
-    """Whether the body is only a docstring, `...`, `pass`, a bare return or `raise NotImplementedError`."""
+    """Return whether the body is only a docstring, `...`, `pass`, a bare return or `raise NotImplementedError`.
+
+    The code object is compared with those of such bodies, compiled by the Python that runs; so no source is needed,
+    and no knowledge of what one release or another compiles them to. Like `return`, `return None` is a stub.
+    """
     code = getattr(inspect.unwrap(function), "__code__", None)
-    if not isinstance(code, CodeType):
-        return False
-    for step in dis.get_instructions(code):
-        if step.opname not in STUB:
-            return False
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and "NotImplementedError" not in str(step.argval):
-            return False
-        if step.opname in ("LOAD_CONST", "RETURN_CONST") and not isinstance(step.argval, str | type(None) | type(...)):
-            return False
-    steps = [step for step in dis.get_instructions(code) if step.opname not in QUIET]
-    if steps[-1].opname == "RETURN_VALUE":
-        steps.pop()
-    return steps[-1].opname == "RAISE_VARARGS" or not isinstance(steps[-1].argval, str)
+    return isinstance(code, CodeType) and _outline(code) in _unfilled()
+
+
+def _outline(code: CodeType) -> tuple[bytes, tuple[str, ...], tuple[type, ...]]:
+    """Return the instructions, the names and the types of the constants: what stubs share, whatever their texts.
+
+    Instructions without effect, which stand for lines such as `pass`, are left out.
+    """
+    steps = zip(code.co_code[::2], code.co_code[1::2], strict=True)
+    kept = bytes(byte for step in steps if step[0] != dis.opmap["NOP"] for byte in step)
+    return kept, code.co_names, tuple(map(type, code.co_consts))
+
+
+@cache
+def _unfilled() -> frozenset[tuple[bytes, tuple[str, ...], tuple[type, ...]]]:
+    """Return the outlines of all stubs."""
+    sources = ["stub = lambda: None", "stub = lambda: ..."]
+    sources += [f"def stub():\n {start}\n {body}" for body in UNFILLED for start in ("pass", "'A docstring.'")]
+    outlines = []
+    for source in sources:
+        space: dict[str, Any] = {}
+        exec(source, space)
+        outlines.append(_outline(space["stub"].__code__))
+    return frozenset(outlines)
 
 
 class Attempt:
-    """A learner's function, to be called in its place. Raises Stopped where it fails; remembers what it changed."""
+    """A learner's function, to be called in its place.
+
+    Attributes:
+        printed: What the latest call printed.
+        changed: Names of the arguments that some call changed in place.
+        calls: How often the function was called.
+    """
 
     def __init__(self, function: Callable[..., Any], name: str, parameters: tuple[str, ...]):
         self.function, self.name, self.parameters = function, name, parameters
-        self.printed = ""  # by the latest call
-        self.changed: set[str] = set()  # names of the arguments that some call changed in place
+        self.printed = ""
+        self.changed: set[str] = set()
         self.calls = 0
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the function quietly; any error in it is raised as `Stopped`, with a message for the learner."""
         tensors = {n: a for n, a in zip(self.parameters, arguments, strict=False) if isinstance(a, Tensor)}
         before = {name: value.detach().clone() for name, value in tensors.items()}
         output = io.StringIO()
@@ -135,7 +149,7 @@ class Attempt:
         return result
 
     def other_order(self) -> tuple[str, ...]:
-        """The function's own parameters, where they are the expected ones in another order; else ()."""
+        """Return the function's own parameters if they are the expected ones in another order, else ()."""
         try:
             own = tuple(inspect.signature(self.function).parameters)
         except (TypeError, ValueError):
@@ -143,7 +157,7 @@ class Attempt:
         return own if own != self.parameters and sorted(own) == sorted(self.parameters) else ()
 
     def other_defaults(self, asked: inspect.Signature) -> str:
-        """In words, which defaults are not those of the signature that is asked for; '' where all are."""
+        """Describe the defaults that differ from those of the signature `asked`; '' if none does."""
         try:
             own = inspect.signature(self.function).parameters
         except (TypeError, ValueError):
@@ -160,17 +174,19 @@ class Attempt:
         return " ".join(found)
 
     def _about(self, error: BaseException) -> str:
+        """Describe an error, with the learner's line that raised it."""
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_learners(frame.filename)]
-        said = shortened(str(error), 300)
-        said = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        message = shortened(str(error), 300)
+        message = f"{type(error).__name__}: {message}" if message else type(error).__name__
         if not frames:
-            return f"Your function stopped with\n\n    {said}"
+            return f"Your function stopped with\n\n    {message}"
         line = (frames[-1].line or linecache.getline(frames[-1].filename, frames[-1].lineno or 0)).strip()
         where = f"in line {frames[-1].lineno},\n\n    {line}\n\nwith" if line else f"in line {frames[-1].lineno} with"
-        return f"Your function stopped {where}\n\n    {said}"
+        return f"Your function stopped {where}\n\n    {message}"
 
 
 def _is_learners(filename: str) -> bool:
+    """Return whether a file is neither Python's, nor a library's, nor this package's."""
     path = str(Path(filename).resolve()) if not filename.startswith("<") else filename
     if filename.startswith("<frozen"):
         return False
@@ -184,7 +200,18 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 def complaint(
     function: Any, name: str, parameters: tuple[str, ...], required: int, stub: str | None = None
 ) -> str | None:
-    """What is wrong with `function` before it is called; None where nothing is. stub: its signature with defaults."""
+    """Describe what is wrong with `function` before it is called.
+
+    Args:
+        function: What was handed to the check.
+        name: The exercise's name, which is the function's.
+        parameters: The names of all parameters, in order.
+        required: How many of them have no default.
+        stub: The signature with defaults, for the message.
+
+    Returns:
+        A message for the learner, or None if nothing is wrong.
+    """
     wanted = f"`{name}({', '.join(parameters)})`"
     if not callable(function):
         kind = type(function).__name__
@@ -208,8 +235,8 @@ def complaint(
             count_asked = _count(required, len(parameters))
             if stub and required < len(parameters):
                 last = " and ".join(f"`{parameter}`" for parameter in parameters[required:])
-                said = f"Your function takes ({own}). The check calls it as `{stub}`, with {last} and without"
-                return f"{said}, so it needs a place and a default."
+                calls = f"Your function takes ({own}). The check calls it as `{stub}`, with {last} and without"
+                return f"{calls}, so it needs a place and a default."
             return f"Your function takes ({own}). The check calls it as {wanted}, with {count_asked}."
     return None
 

@@ -1,4 +1,4 @@
-"""Whether two results agree, and in words how they do not."""
+"""Compare two results, and describe how they differ."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Relative tolerance by the coarser dtype of the two; absolute: the same, of the largest number expected.
+# Relative tolerance, by the coarser dtype of the two. The absolute one is the same, times the largest number expected.
 TOLERANCE = {torch.float64: 1e-7, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 5e-3}
 
 
 def same(got: Any, expected: Any) -> bool:
-    """Whether `got` agrees with `expected`: same kind, same shape, same numbers within their dtypes' tolerance."""
+    """Return whether `got` has the kind, the shape and, within their dtypes' tolerance, the numbers of `expected`."""
     if expected is None or got is None:
         return expected is got
     if isinstance(expected, Tensor):
@@ -28,7 +28,7 @@ def same(got: Any, expected: Any) -> bool:
 
 
 def close(got: Any, expected: Any) -> bool:
-    """Whether the numbers agree; the shapes must."""
+    """Return whether shape and numbers agree, whatever kind of value holds them."""
     a, b = as_double(got), as_double(expected)
     if a is None or b is None or a.shape != b.shape:
         return False
@@ -38,7 +38,7 @@ def close(got: Any, expected: Any) -> bool:
 
 
 def as_double(value: Any) -> Tensor | None:
-    """A result's numbers as a float64 tensor on the CPU; None where it has none."""
+    """Return a result's numbers as a float64 tensor on the CPU; None if it has none."""
     try:
         if isinstance(value, Tensor):
             value = value.detach()
@@ -66,7 +66,7 @@ def _is_number(value: Any) -> bool:
 
 
 def kind(value: Any) -> str:
-    """What a value is, in words."""
+    """Describe what a value is, in words for the learner."""
     if value is None:
         return "nothing (`None`)"
     if isinstance(value, Tensor):
@@ -84,7 +84,7 @@ def kind(value: Any) -> str:
 
 
 def numbers(value: Any, most: int = 24, digits: int = 4) -> str:
-    """A value for the eye: its numbers where they are few, else its shape and range."""
+    """Format a value: its numbers, each with `digits` digits, if they are at most `most`; else its shape and range."""
     found = as_double(value)
     if found is None:
         shown = repr(value)
@@ -96,7 +96,7 @@ def numbers(value: Any, most: int = 24, digits: int = 4) -> str:
 
 
 def apart(got: Any, expected: Any) -> tuple[str, str]:
-    """Two values that differ, for the eye: with as many digits as it takes to see it."""
+    """Format two values that differ, with as many digits as it takes to see the difference."""
     for digits in (4, 5, 6, 7, 9, 12):
         a, b = numbers(got, digits=digits), numbers(expected, digits=digits)
         if a != b:
@@ -105,7 +105,7 @@ def apart(got: Any, expected: Any) -> tuple[str, str]:
 
 
 def shortened(text: str, most: int) -> str:
-    """A text on one line, cut between words where it is too long."""
+    """Return a text on one line, cut between words if it is longer than `most` characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else f"{text[:most].rsplit(' ', 1)[0]} …"
 
@@ -125,7 +125,7 @@ def _short(number: float, digits: int = 4) -> str:
 
 
 def difference(got: Any, expected: Any) -> str:
-    """In a sentence, how one result differs from what was expected; '' where only the numbers tell."""
+    """Describe how one result differs from what was expected in kind, shape or dtype; '' if only in its numbers."""
     if got is None:
         return "Your function returned nothing (`None`): is a `return` missing?"
     if isinstance(expected, Tensor) != isinstance(got, Tensor):
@@ -171,8 +171,8 @@ def _other_shape(a: Tensor, b: Tensor) -> str:
             )
         return text
     if a.numel() == 1 and b.numel() > 1:
-        for name, one in (("sum", b.sum()), ("mean", b.mean())):
-            if close(a.reshape(()), one):
+        for name, number in (("sum", b.sum()), ("mean", b.mean())):
+            if close(a.reshape(()), number):
                 return f"{text} You return the {name} of what is expected: one number for the whole batch."
         return f"{text} One number for all is not enough."
     if a.ndim > b.ndim and b.ndim and a.shape[: b.ndim] == b.shape:
@@ -183,16 +183,20 @@ def _other_shape(a: Tensor, b: Tensor) -> str:
 
 
 def relation(pairs: list[tuple[Any, Any]]) -> str:
-    """In a sentence, one relation (sign, factor, offset) that holds for all pairs of (got, expected); else ''."""
-    got, expected = [as_double(a) for a, _ in pairs], [as_double(b) for _, b in pairs]
-    if any(a is None or b is None or a.shape != b.shape for a, b in zip(got, expected, strict=True)):
-        return ""
-    a, b = torch.cat([a.flatten() for a in got]), torch.cat([b.flatten() for b in expected])
+    """Describe one relation (sign, factor, offset) that holds for all pairs of (got, expected); '' if there is none."""
+    got, expected = [], []
+    for one, other in pairs:
+        a, b = as_double(one), as_double(other)
+        if a is None or b is None or a.shape != b.shape:
+            return ""
+        got.append(a.flatten())
+        expected.append(b.flatten())
+    a, b = torch.cat(got), torch.cat(expected)
     fine = a.isfinite() & b.isfinite()
     a, b = a[fine].float(), b[fine].float()
     if len(b.unique()) < 3:
         return ""
-    if _each(a, b):  # too near for a rule to be told
+    if _each(a, b):  # too near to tell a rule
         return ""
     if _each(a, -b):
         return "Everything has the wrong sign."
@@ -208,11 +212,12 @@ def relation(pairs: list[tuple[Any, Any]]) -> str:
 
 
 def _each(a: Tensor, b: Tensor) -> bool:
-    """Whether every number agrees by itself, beside however large another may be."""
+    """Return whether every number agrees by itself, however large another may be."""
     return torch.allclose(a, b, rtol=1e-3, atol=1e-4 * min(1.0, b.abs().max().item()))
 
 
 def _times(factor: float) -> str:
+    """Return a factor in words, such as "exactly 1/3 of" or "1.37 times"."""
     sign, size = ("minus ", -factor) if factor < 0 else ("", factor)
     for whole in range(2, 101):
         for value, name in (

@@ -1,7 +1,7 @@
 """An exercise: a task, hints, a solution, and its known mistakes, each a wrong implementation with its explanation.
 
-`check` runs the learner's function on probes. Where it agrees with the solution on all, it is right, however it is
-written; where it agrees with a known mistake, that one is named; else the smallest probe that shows it is shown.
+`check` runs the learner's function on probes. If it agrees with the solution on all, it is right, however it is
+written; if it agrees with a known mistake, that one is named; else the smallest probe on which it differs is shown.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ RANDOM = "Your result is random: "
 
 @dataclass(frozen=True)
 class Mistake:
-    """A known mistake. slug: its short name; function: a wrong implementation; why: what it is and why it matters.
+    """A known mistake.
 
-    several: show it on a batch of two or more, since on one alone it proves little.
+    Attributes:
+        slug: Its short name.
+        function: A wrong implementation.
+        why: For the learner: what the mistake is and why it matters.
+        several: Show it on a batch of two or more, since one alone proves little.
     """
 
     slug: str
@@ -39,10 +43,14 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Probe:
-    """One set of arguments. make: makes them anew, by name, in order; about: what is special about them.
+    """One set of arguments to try a function on.
 
-    gradients: names of (float tensor) arguments whose gradient is compared, too. extreme: large or small numbers, which
-    only tell whether what is right elsewhere is right here, too; such probes stand last.
+    Attributes:
+        make: Return new arguments, by name, in order.
+        about: What is special about them, for the learner.
+        gradients: Names of (float tensor) arguments whose gradient is compared, too.
+        extreme: The numbers are large or small: they only show whether what is right elsewhere is right here, too.
+            Such probes stand last.
     """
 
     make: Callable[[], Mapping[str, Any]]
@@ -52,7 +60,14 @@ class Probe:
 
 
 def observe(function: Callable[..., Any], probe: Probe) -> Observation:
-    """What a function makes of a probe: {"value": what it returns, "gradient of NAME": ...}."""
+    """Run a function on a probe.
+
+    Returns:
+        {"value": what it returns, "gradient of NAME": a tensor, or None if no gradient arrives, ...}.
+
+    Raises:
+        Stopped: The value has a gradient that can't be computed.
+    """
     arguments = dict(probe.make())
     leaves = {name: arguments[name].detach().requires_grad_() for name in probe.gradients}
     # Clones: a function may change its arguments in place, which torch forbids for leaves.
@@ -72,24 +87,30 @@ def observe(function: Callable[..., Any], probe: Probe) -> Observation:
 
 
 def _no_way_back(error: RuntimeError) -> str:
-    """For the learner: numbers came out, but autograd stops on its way back through the function."""
-    said = shortened(str(error), 300)
+    """Tell the learner that numbers came out, but that autograd stops on its way back through the function."""
+    message = shortened(str(error), 300)
     return (
         "Numbers come out, but no gradient can be computed through your function: training would stop at "
         "`backward()`. Most often something is changed in place (`+=`, `x[...] = `, names that end in `_`) that the "
         "way back still "
-        f"needs. Make a new tensor instead. PyTorch says:\n\n    RuntimeError: {said}"
+        f"needs. Make a new tensor instead. PyTorch says:\n\n    RuntimeError: {message}"
     )
 
 
 class Exercise:
     """One exercise of a notebook.
 
-    name: also the function's. task: Markdown. stub: the signature, with defaults, e.g. "f(x, beta=1.0)".
-    hints: three, from a nudge to nearly all. solution: a right function, whose source `.solution()` shows.
-    mistakes: the known ones. right: a sentence for whoever has it right. probes: from small to large.
-    observe: what is compared: (function, probe) -> dictionary. judge: checks in another way, for functions that roll
-    dice: (attempt, exercise) -> Result; raise Stopped(message) to end with False.
+    Args:
+        name: The exercise's name, which is the function's.
+        task: What is asked for, in Markdown.
+        stub: The signature, with defaults, e.g. "f(x, beta=1.0)".
+        hints: Three, from a nudge to nearly all.
+        solution: A right function, whose source `.solution()` shows.
+        mistakes: The known mistakes; of several that fit, the first is named.
+        right: The sentence for a right answer.
+        probes: From small to large.
+        judge: Another check than by comparison, e.g. for functions that draw noise: (attempt, exercise) -> Result. It
+            may raise Stopped(message) to end with `passed=False`.
     """
 
     def __init__(
@@ -103,25 +124,32 @@ class Exercise:
         mistakes: Sequence[Mistake],
         right: str,
         probes: Sequence[Probe] = (),
-        observe: Callable[[Callable[..., Any], Probe], Observation] = observe,
         judge: Callable[[Attempt, Exercise], Result] | None = None,
     ):
         self.name, self.task, self.stub, self.hints, self.right = name, task, stub, hints, right
         self.answer, self.mistakes, self.probes = solution, tuple(mistakes), tuple(probes)
         self.mistakes_by_slug = {mistake.slug: mistake for mistake in self.mistakes}
-        self._observe, self._judge, self._hints_given = observe, judge or by_comparison, 0
+        self._judge, self._hints_given = judge or by_comparison, 0
 
     def __repr__(self) -> str:
         return f"Exercise {self.stub}: .check({self.name}), .hint(), .solution()"
 
     def mistake(self, slug: str) -> Mistake:
-        """The known mistake of that slug. Raises KeyError, naming those there are."""
+        """Return the known mistake of that slug.
+
+        Raises:
+            KeyError: There is none; the message names those there are.
+        """
         if slug not in self.mistakes_by_slug:
             raise KeyError(f"{self.name} has no mistake {slug!r}; it has {', '.join(self.mistakes_by_slug)}.")
         return self.mistakes_by_slug[slug]
 
     def check(self, function: Callable[..., Any]) -> Result:
-        """Say whether `function` is right, and if not, what is wrong. Never raises on what it does or returns."""
+        """Say whether `function` is right, and if not, what is wrong.
+
+        Never raises, whatever the function does or returns (but for KeyboardInterrupt), and leaves no trace in torch's,
+        numpy's and Python's global state.
+        """
         parameters = tuple(inspect.signature(self.answer).parameters.values())
         names = tuple(parameter.name for parameter in parameters)
         required = sum(parameter.default is parameter.empty for parameter in parameters)
@@ -137,12 +165,12 @@ class Exercise:
             except Stopped as stopped:
                 result = Result(False, None, str(stopped))
             except Exception as error:  # whatever odd thing came back, a check answers in words
-                said = f"{type(error).__name__}: {shortened(str(error), 200)}"
-                result = Result(False, None, f"The check can't read what your function returned:\n\n    {said}")
+                message = f"{type(error).__name__}: {shortened(str(error), 200)}"
+                result = Result(False, None, f"The check can't read what your function returned:\n\n    {message}")
         return self._completed(result, attempt)
 
     def _completed(self, result: Result, attempt: Attempt) -> Result:
-        """With what is true of every check: changed arguments, what was printed, where to go from here."""
+        """Add what every check reports: changed arguments, what was printed, where to go from here."""
         parts = [result.message]
         if attempt.changed:
             which = " and ".join(f"`{name}`" for name in sorted(attempt.changed))
@@ -165,7 +193,7 @@ class Exercise:
         return Result(result.passed, result.mistake, "\n\n".join(parts))
 
     def hint(self) -> Shown:
-        """The next of three hints."""
+        """Return the next of three hints."""
         if self._hints_given == len(self.hints):
             text = f"That was the last one. `exercises.{self.name}.solution()` shows a solution."
             return Shown("No more hints", text)
@@ -173,18 +201,18 @@ class Exercise:
         return Shown(f"Hint {self._hints_given} of {len(self.hints)}", self.hints[self._hints_given - 1])
 
     def solution(self) -> Shown:
-        """The source of one right solution."""
+        """Return the source of one right solution."""
         source = textwrap.dedent(inspect.getsource(self.answer)).rstrip()
         return Shown("One way to write it", textwrap.indent(source, "    "))
 
     def observed(self, function: Callable[..., Any], number: int) -> Observation:
-        """What the exercise sees of a function on its probe of that number."""
+        """Run a function on the probe of that number, always with the same seed."""
         seed(1000 + number)
-        return self._observe(function, self.probes[number])
+        return observe(function, self.probes[number])
 
 
 def _afterwards(name: str, changed: set[str]) -> str:
-    """What comes of it where an exercise's function changes these arguments in place."""
+    """Explain the consequence of changing these arguments in place."""
     which = " and ".join(f"`{argument}`" for argument in sorted(changed))
     if changed <= {"mu", "logvar"}:
         if name == "reparameterize":
@@ -197,12 +225,12 @@ def _afterwards(name: str, changed: set[str]) -> str:
 
 
 def agree(a: Observation, b: Observation) -> bool:
-    """Whether two observations are the same."""
+    """Return whether two observations are the same."""
     return a.keys() == b.keys() and all(same(a[name], b[name]) for name in b)
 
 
 def by_comparison(attempt: Attempt, exercise: Exercise) -> Result:
-    """Compare with the solution on every probe, and if it differs, with the known mistakes."""
+    """Judge an attempt by comparing it with the solution on every probe and, if it differs, with the known mistakes."""
     count = len(exercise.probes)
     expected = [exercise.observed(exercise.answer, i) for i in range(count)]
     got: list[Observation] = []
@@ -215,7 +243,7 @@ def by_comparison(attempt: Attempt, exercise: Exercise) -> Result:
             single = _in_float32(attempt, exercise, i)
             if single is None:
                 if wrong is None:
-                    raise Stopped(f"{stopped}\n\n{_arguments(exercise.probes[i])}") from stopped
+                    raise Stopped(f"{stopped}\n\n{_block(exercise.probes[i], {})}") from stopped
                 break
             got.append(expected[i] if agree(*single) else single[0])
             remark = f" (Given float64, it stops; this task is in float32. {stopped})" if agree(*single) else ""
@@ -224,7 +252,7 @@ def by_comparison(attempt: Attempt, exercise: Exercise) -> Result:
     if wrong is None:
         return Result(True, None, exercise.right + _coarse(got, expected) + remark)
     attempt.printed = printed
-    # What is wrong on ordinary numbers is known by them: a second thing may be wrong on extreme ones.
+    # A mistake on ordinary numbers is recognized by these alone: on extreme ones, something else may be wrong, too.
     ordinary = [i for i in range(count) if not exercise.probes[i].extreme]
     compared = list(range(count)) if exercise.probes[wrong].extreme else ordinary
     if compared[-1] < len(got):
@@ -245,7 +273,7 @@ def by_comparison(attempt: Attempt, exercise: Exercise) -> Result:
 
 
 def _in_float32(attempt: Attempt, exercise: Exercise, number: int) -> tuple[Observation, Observation] | None:
-    """What function and solution make of a float64 probe in float32; None for others, or where the function stops."""
+    """Run function and solution on a float64 probe in float32; None for other probes, or if the function stops."""
     probe = exercise.probes[number]
     if not any(isinstance(value, Tensor) and value.dtype == torch.float64 for value in probe.make().values()):
         return None
@@ -256,18 +284,18 @@ def _in_float32(attempt: Attempt, exercise: Exercise, number: int) -> tuple[Obse
 
     single = Probe(make, probe.about, probe.gradients)
     try:
-        return exercise._observe(attempt, single), exercise._observe(exercise.answer, single)
+        return observe(attempt, single), observe(exercise.answer, single)
     except Stopped:
         return None
 
 
 def _differs_again(attempt: Attempt, exercise: Exercise, number: int, seen: Observation) -> str:
-    """In words, that the same arguments give another result with other dice; '' where they do not."""
+    """Report that the same arguments give another result under another seed; '' if they do not."""
     a = as_double(seen.get(VALUE))
-    for other in range(5):  # a coin may fall the same way again
+    for other in range(5):  # few outcomes may repeat by chance
         seed(2000 + 10 * number + other)
         try:
-            again = exercise._observe(attempt, exercise.probes[number])[VALUE]
+            again = observe(attempt, exercise.probes[number])[VALUE]
         except Stopped:
             return ""
         b = as_double(again)
@@ -285,7 +313,7 @@ def _differs_again(attempt: Attempt, exercise: Exercise, number: int, seen: Obse
 def _shows(
     mistake: Mistake, wrong: int, got: list[Observation], expected: list[Observation], exercise: Exercise
 ) -> int:
-    """The probe to show a known mistake on: the smallest that shows it, or for shapes and averages, with a batch."""
+    """Return the number of the probe to show a mistake on: the first wrong one or, for shapes and averages, a batch."""
     a, b = got[wrong].get(VALUE), expected[wrong][VALUE]
     shapes_differ = isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape != b.shape
     if not (mistake.several or shapes_differ):
@@ -302,8 +330,10 @@ def _shows(
 def _is(
     mistake: Mistake, got: list[Observation], expected: list[Observation], which: list[int], exercise: Exercise
 ) -> bool:
-    """Whether these are the mistake's observations of the probes of these numbers; where already the values are wrong,
-    only they count."""
+    """Return whether the mistake gives the same observations of the probes of these numbers (`which`).
+
+    Gradients are ignored if values are wrong already.
+    """
     values_differ = not all(same(a[VALUE], b[VALUE]) for a, b in zip(got, expected, strict=True))
     for i, seen in zip(which, got, strict=True):
         try:
@@ -318,7 +348,7 @@ def _is(
 
 
 def _in_words(name: str, wrong: int, got: list[Observation], expected: list[Observation]) -> str:
-    """How the observation of that name differs, first on the probe that shows it, then on all."""
+    """Describe how the observation of that name differs, first on the probe numbered `wrong`, then on all."""
     a, b = got[wrong].get(name), expected[wrong][name]
     if name != VALUE and a is None:
         which = name.removeprefix("gradient of ")
@@ -331,21 +361,18 @@ def _in_words(name: str, wrong: int, got: list[Observation], expected: list[Obse
     return opening + (difference(a, b) or relation(pairs))
 
 
-def _arguments(probe: Probe) -> str:
-    return _block(probe, {})
-
-
 def _evidence(probe: Probe, got: Observation, expected: Observation) -> str:
-    """What came in, what came out, what was expected."""
+    """Format what went in, what came out, and what was expected."""
     for name in expected:
         if not same(got.get(name), expected[name]):
             out = "came out" if name == VALUE else name
             came, wanted = apart(got.get(name), expected[name])
             return _block(probe, {out: came, "expected": wanted})
-    return _arguments(probe)
+    return _block(probe, {})
 
 
 def _block(probe: Probe, results: dict[str, str]) -> str:
+    """Format a probe's arguments and these results as aligned lines."""
     arguments = {name: numbers(value) for name, value in probe.make().items()}
     width = max(map(len, (*arguments, *results)))
     lines = [f"    {name:>{width}}: {value}" for name, value in (arguments | results).items()]
@@ -353,7 +380,7 @@ def _block(probe: Probe, results: dict[str, str]) -> str:
 
 
 def _coarse(got: list[Observation], expected: list[Observation]) -> str:
-    """A remark where float64 comes in and less precise numbers come out."""
+    """Return a remark if float64 comes in and less precise numbers come out."""
     for seen, wanted in zip(got, expected, strict=True):
         a, b = seen[VALUE], wanted[VALUE]
         if isinstance(a, Tensor) and isinstance(b, Tensor) and TOLERANCE.get(a.dtype, 0) > TOLERANCE.get(b.dtype, 0):

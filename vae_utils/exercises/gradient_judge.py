@@ -1,4 +1,4 @@
-"""Judging estimators of d/dmu E[f(z)], z ~ N(mu, sigma^2), by the draws that they hand to f.
+"""Judge estimators of d/dmu E[f(z)], z ~ N(mu, sigma^2), by the draws that they pass to f.
 
 f is ours, so it sees every z. With the draws known, an estimator is a plain function of them, and can be compared with
 the pathwise one, the score function and the known mistakes without any error bars. Only what is none of these is
@@ -28,7 +28,17 @@ Estimator = Callable[[Function, Tensor, Tensor, int], Tensor]
 
 @dataclass(frozen=True)
 class Case:
-    """A function with what is known about it: text, its slope, mu and sigma, dtype, and the true gradient."""
+    """A function f to estimate the gradient for.
+
+    Attributes:
+        text: f, for the learner.
+        f: The function, elementwise.
+        slope: Its derivative.
+        mu: Mean of the draws.
+        sigma: Standard deviation of the draws.
+        truth: The true gradient d/dmu E[f(z)].
+        dtype: Of mu and sigma.
+    """
 
     text: str
     f: Function
@@ -39,6 +49,7 @@ class Case:
     dtype: torch.dtype = torch.float32
 
     def parameters(self) -> tuple[Tensor, Tensor]:
+        """Return mu, which requires a gradient, and sigma, each of shape ()."""
         mu, sigma = (torch.tensor(number, dtype=self.dtype) for number in (self.mu, self.sigma))
         return mu.requires_grad_(), sigma
 
@@ -56,18 +67,30 @@ MANY = 1000
 
 @dataclass
 class Call:
-    """One call of an estimator: its value, the draws that f saw, and whether they could be read."""
+    """One call of an estimator: its value, and what f saw.
+
+    Attributes:
+        case: The function f, mu and sigma.
+        n: The number of draws asked for.
+        value: What the estimator returned.
+        draws: What f was called with, flattened, in float64.
+        readable: Whether the draws could be read.
+        attached: Whether a gradient could pass through some draw.
+        silent: Whether some draw is of the kind that sends zeros back.
+        came_back: Whether a gradient other than 0 arrived at some loss.
+    """
 
     case: Case
     n: int
     value: Any = None
     draws: list[Tensor] = field(default_factory=list)
     readable: bool = True
-    attached: bool = False  # whether a gradient could pass through some draw
-    silent: bool = False  # whether some draw is of the kind that sends zeros back
-    came_back: bool = False  # whether a gradient other than 0 arrived at some loss
+    attached: bool = False
+    silent: bool = False
+    came_back: bool = False
 
     def f(self, z: Tensor) -> Tensor:
+        """Evaluate the case's f, and record the draws."""
         if not isinstance(z, Tensor):
             raise TypeError(f"f takes a tensor of draws, not {kind(z)}")
         self.attached |= z.grad_fn is not None
@@ -89,15 +112,17 @@ class Call:
 
     @property
     def z(self) -> Tensor:
+        """All draws that f saw, in order."""
         return torch.cat(self.draws) if self.draws else torch.empty(0).double()
 
     @property
     def epsilon(self) -> Tensor:
+        """The noise of the draws, (z - mu) / sigma."""
         return (self.z - self.case.mu) / self.case.sigma
 
     @property
     def distinct(self) -> int:
-        """How many different draws f saw."""
+        """The number of different draws that f saw."""
         return len(self.z.unique())
 
     @property
@@ -113,12 +138,13 @@ class Call:
 
     @property
     def number(self) -> float:
+        """The estimate as a number; NaN if it is none."""
         found = as_double(self.value)
         return found.item() if found is not None and found.numel() == 1 else math.nan
 
 
 def _sends_zeros(z: Tensor) -> bool:
-    """Whether `torch.normal` of a mu with a past, whose derivative PyTorch gives as 0, is on the way back from z."""
+    """Return whether the graph behind z holds `torch.normal`, whose gradient for mu is 0 in PyTorch."""
     ahead, seen = [z.grad_fn], set()
     while ahead:
         step = ahead.pop()
@@ -132,7 +158,7 @@ def _sends_zeros(z: Tensor) -> bool:
 
 
 def _values(z: Tensor) -> Tensor | None:
-    """A tensor's numbers; None where torch.func's transformations hide them."""
+    """Return a tensor's numbers; None if torch.func's transformations hide them."""
     with contextlib.suppress(AttributeError):
         functorch = torch._C._functorch
         while functorch.is_functorch_wrapped_tensor(z):
@@ -146,7 +172,7 @@ def _values(z: Tensor) -> Tensor | None:
 
 
 def call(function: Estimator, case: Case, n: int) -> Call:
-    """Call an estimator once and look at what it does."""
+    """Call an estimator once, and record what it does; one that fails in float64 is tried in float32."""
     seen = Call(case, n)
     mu, sigma = case.parameters()
     state = torch.get_rng_state()
@@ -155,27 +181,27 @@ def call(function: Estimator, case: Case, n: int) -> Call:
     except Stopped:
         if case.dtype != torch.float64:
             raise
-        torch.set_rng_state(state)  # float32 is what is asked for
+        torch.set_rng_state(state)  # the task asks for float32 only
         return call(function, replace(case, dtype=torch.float32), n)
     return seen
 
 
-def pathwise(made: Call) -> float:
-    """What the pathwise estimator makes of the draws of a call."""
-    return made.case.slope(made.z).mean().item()
+def pathwise(record: Call) -> float:
+    """Return the pathwise estimate for the draws of a call."""
+    return record.case.slope(record.z).mean().item()
 
 
-def score(made: Call) -> float:
-    """What the score-function estimator makes of the draws of a call."""
-    return (made.case.f(made.z) * made.epsilon / made.case.sigma).mean().item()
+def score(record: Call) -> float:
+    """Return the score-function estimate for the draws of a call."""
+    return (record.case.f(record.z) * record.epsilon / record.case.sigma).mean().item()
 
 
-def leave_one_out(made: Call) -> float:
-    """The score function with the mean of the *other* draws' losses as baseline: unbiased, too."""
-    n, f = len(made.z), made.case.f(made.z)
+def leave_one_out(record: Call) -> float:
+    """Return the score-function estimate with the mean of the *other* draws' losses as baseline: unbiased, too."""
+    n, f = len(record.z), record.case.f(record.z)
     if n < 2:
-        return score(made)
-    return ((f - (f.sum() - f) / (n - 1)) * made.epsilon / made.case.sigma).mean().item()
+        return score(record)
+    return ((f - (f.sum() - f) / (n - 1)) * record.epsilon / record.case.sigma).mean().item()
 
 
 def judge(
@@ -184,10 +210,13 @@ def judge(
     detached: str,
     zero: Callable[[list[Call]], str],
 ) -> Callable[..., Any]:
-    """The judge of an exercise. right: the estimator from the draws; also: others that are right, too.
+    """Return the judge of an exercise.
 
-    detached: slug of the mistake that makes autograd say that there is nothing to differentiate; zero: from the calls,
-    the slug of the mistake that makes every estimate 0.
+    Args:
+        right: The estimator that is asked for, from the draws of a call.
+        also: Others that are right, too.
+        detached: Slug of the mistake for which autograd says that there is nothing to differentiate.
+        zero: From the calls, the slug of the mistake for which every estimate is 0.
     """
 
     def judged(attempt: Attempt, exercise: Exercise) -> Result:
@@ -196,15 +225,18 @@ def judge(
         except Stopped as stopped:
             if _nothing_to_differentiate(stopped):
                 why = exercise.mistake(detached).why
-                raise Named(detached, f"{why}\n\nIn your function:\n\n    {_said(stopped)}") from stopped
+                raise Named(detached, f"{why}\n\nIn your function:\n\n    {_error(stopped)}") from stopped
             raise
-        for made in calls:
-            _demand_number(made, exercise)
-        reading = [way for way in (right, *also) if all(_fits(made, way(made)) for made in calls)]
-        if all(made.readable for made in calls) and not calls[0].draws:
+        for record in calls:
+            _demand_number(record, exercise)
+        reading = [way for way in (right, *also) if all(_fits(record, way(record)) for record in calls)]
+        if all(record.readable for record in calls) and not calls[0].draws:
             raise Stopped("Your function never calls `f`. Draw n values of z and give them to `f`.")
-        if _nothing(calls) and not all(made.at_center for made in calls):
-            if any(made.came_back and made.attached and not made.silent for made in calls) and right is pathwise:
+        if _nothing(calls) and not all(record.at_center for record in calls):
+            if (
+                any(record.came_back and record.attached and not record.silent for record in calls)
+                and right is pathwise
+            ):
                 raise Stopped(
                     "What you return is always 0, although a gradient does come back through `f` to the draws. Is it "
                     "cleared before you return it (`.grad` stays the same tensor when `zero_()` empties it: take a "
@@ -219,15 +251,15 @@ def judge(
                         raise Stopped(f"{BY_DIFFERENCES}\n\n{_shown(calls, right)}")
                     return Result(False, mistake.slug, f"{mistake.why}\n\n{_shown(calls, right)}")
             if divisors := _divisors(calls, right):
-                slug = _divisors_name(divisors, exercise)
-                said = ", ".join(f"by {divisor:.4g} for n = {n}" for n, divisor in divisors.items())
+                known = _divisors_name(divisors, exercise)
+                listed = ", ".join(f"by {divisor:.4g} for n = {n}" for n, divisor in divisors.items())
                 text = (
-                    f"You divide the sum over the draws {said}. For an average over n draws it is divided by n: yours "
-                    "is not right on average."
+                    f"You divide the sum over the draws {listed}. For an average over n draws it is divided by n: "
+                    "yours is not right on average."
                 )
-                if slug:
-                    text = exercise.mistake(slug).why
-                return Result(False, slug, f"{text}\n\n{_shown(calls, right)}")
+                if known:
+                    text = exercise.mistake(known).why
+                return Result(False, known, f"{text}\n\n{_shown(calls, right)}")
             if factor := _factor(calls, right):
                 raise Stopped(f"For the draws that `f` was given, {factor}\n\n{_shown(calls, right)}")
             if fixed := _fixed_count(calls):
@@ -235,12 +267,12 @@ def judge(
             try:
                 return _by_average(attempt, exercise, calls, right)
             except Stopped:
-                rolled = _rolled(attempt)
-                found = None if rolled["center"] else _known_dice(exercise, right, rolled)
+                sample = _sample(attempt)
+                found = None if sample["center"] else _known_noise(exercise, right, sample)
                 if found is None:
                     raise
                 return found
-        if found := _dice(attempt, exercise, right, calls):
+        if found := _noise(attempt, exercise, right, calls):
             return found
         if second := _accumulates(attempt, reading[0]):
             return Result(False, "grad-accumulates", exercise.mistake("grad-accumulates").why + second)
@@ -263,21 +295,25 @@ BY_DIFFERENCES = (
 
 
 def _remarks(calls: list[Call]) -> str:
-    """What is true of an estimator that is right: where it gives no number, or one in another shape."""
+    """Return remarks on a right estimator: if it gives no number for n = 1, or one in another shape."""
     text = " (For n = 1 there is no number; more draws are needed.)" if calls[0].n > 1 else ""
-    shapes = {tuple(made.value.shape) for made in calls if isinstance(made.value, Tensor)}
+    shapes = {tuple(record.value.shape) for record in calls if isinstance(record.value, Tensor)}
     if shapes - {()}:
         text += f" (Yours comes in the shape {next(iter(shapes - {()}))}; a scalar tensor, of shape (), is asked for.)"
     return text
 
 
 def _divisors(calls: list[Call], right: Callable[[Call], float]) -> dict[int, float]:
-    """Where the estimate is the sum over n draws, divided by something that depends on n alone: by what, for each n."""
+    """Return what the sum over n draws is divided by, for each n, if that depends on n alone; else {}."""
     found: dict[int, list[float]] = {}
-    for made in calls:
-        if not (made.readable and len(made.z) == made.n) or abs(right(made)) < 1e-3 or abs(made.number) < 1e-4:
+    for record in calls:
+        if (
+            not (record.readable and len(record.z) == record.n)
+            or abs(right(record)) < 1e-3
+            or abs(record.number) < 1e-4
+        ):
             return {}
-        found.setdefault(made.n, []).append(made.n * right(made) / made.number)
+        found.setdefault(record.n, []).append(record.n * right(record) / record.number)
     if any(max(some) - min(some) > 2e-3 * abs(some[0]) or min(some) <= 0 for some in found.values()):
         return {}
     means = {n: sum(some) / len(some) for n, some in found.items()}
@@ -286,7 +322,7 @@ def _divisors(calls: list[Call], right: Callable[[Call], float]) -> dict[int, fl
 
 
 def _divisors_name(divisors: dict[int, float], exercise: Exercise) -> str | None:
-    """The known mistake that divides so."""
+    """Return the slug of the known mistake that divides so; None if there is none."""
     for slug, by in (("divided-by-n-minus-1", -1), ("divided-by-n-plus-1", 1)):
         if slug in exercise.mistakes_by_slug and all(
             abs(divisor - (n + by)) < 1e-2 for n, divisor in divisors.items() if n > 1
@@ -296,24 +332,24 @@ def _divisors_name(divisors: dict[int, float], exercise: Exercise) -> str | None
 
 
 def _fixed_count(calls: list[Call]) -> str:
-    """In words, that f is given the same number of draws (more than any n) whatever n is; '' where it is not."""
-    counts = {len(made.z) for made in calls}
-    if not all(made.readable for made in calls) or len(counts) > 1 or max(counts) < 3:
+    """Report that f is given the same number of draws (3 or more) whatever n is; '' if it is not."""
+    counts = {len(record.z) for record in calls}
+    if not all(record.readable for record in calls) or len(counts) > 1 or max(counts) < 3:
         return ""
     return f"`f` was given {max(counts):,} draws, whatever n is: also for n = 2 and for n = 10. Draw n values of z."
 
 
 def _other_count(calls: list[Call]) -> Call | None:
-    """A call where f was not given n draws, nor n in mirrored pairs; None where there is none."""
-    for made in reversed(calls):
-        pairs = made.mirrored and made.distinct >= made.n
-        if made.readable and made.distinct != made.n and len(made.z) != made.n and not pairs:
-            return made
+    """Return a call in which f was not given n draws, nor n in mirrored pairs; None if there is none."""
+    for record in reversed(calls):
+        pairs = record.mirrored and record.distinct >= record.n
+        if record.readable and record.distinct != record.n and len(record.z) != record.n and not pairs:
+            return record
     return None
 
 
 class Named(Exception):
-    """The check ends with a known mistake."""
+    """Raised to end a check with a known mistake."""
 
     def __init__(self, slug: str, message: str):
         super().__init__(message)
@@ -321,7 +357,7 @@ class Named(Exception):
 
 
 def _calls(function: Estimator, smallest: int = 1) -> Iterator[Call]:
-    """Calls of every case and size, each after a seed of its own."""
+    """Call the function for every case and size, each after a seed of its own."""
     for i, case in enumerate(CASES):
         for j, n in enumerate(SIZES):
             if n >= smallest:
@@ -330,22 +366,25 @@ def _calls(function: Estimator, smallest: int = 1) -> Iterator[Call]:
 
 
 def _all_calls(function: Estimator) -> list[Call]:
-    """All calls; without those for n = 1, where they give no number: some estimators need a second draw."""
+    """Return all calls; those for n = 1 only if they give a number: some estimators need a second draw."""
     try:
         calls = list(_calls(function))
     except Stopped as stopped:
         if not isinstance(stopped.__cause__, ZeroDivisionError):
             raise
         return list(_calls(function, 2))
-    values = [as_double(made.value) for made in calls]
-    if any(made.n == 1 and v is not None and not v.isfinite().all() for made, v in zip(calls, values, strict=True)):
-        return [made for made in calls if made.n > 1]
+    values = [as_double(record.value) for record in calls]
+    if any(record.n == 1 and v is not None and not v.isfinite().all() for record, v in zip(calls, values, strict=True)):
+        return [record for record in calls if record.n > 1]
     return calls
 
 
-def _demand_number(made: Call, exercise: Exercise) -> None:
-    value = made.value
-    where = f" (With f(z) = {made.case.text}, mu = {made.case.mu:g}, sigma = {made.case.sigma:g}, n = {made.n}.)"
+def _demand_number(record: Call, exercise: Exercise) -> None:
+    """Raise Stopped or Named unless the call returned one finite number."""
+    value = record.value
+    where = (
+        f" (With f(z) = {record.case.text}, mu = {record.case.mu:g}, sigma = {record.case.sigma:g}, n = {record.n}.)"
+    )
     if value is None:
         raise Stopped(
             "Your function returned nothing (`None`). Either a `return` is missing, or you return a `.grad` that no "
@@ -354,7 +393,12 @@ def _demand_number(made: Call, exercise: Exercise) -> None:
     found = as_double(value)
     if found is not None and found.numel() == 1 and found.isfinite().all():
         return
-    if found is not None and made.n > 1 and found.shape == (made.n,) and "not-averaged" in exercise.mistakes_by_slug:
+    if (
+        found is not None
+        and record.n > 1
+        and found.shape == (record.n,)
+        and "not-averaged" in exercise.mistakes_by_slug
+    ):
         raise Named("not-averaged", exercise.mistake("not-averaged").why)
     if isinstance(value, tuple) and len(value) == 1:
         raise Stopped(
@@ -362,32 +406,32 @@ def _demand_number(made: Call, exercise: Exercise) -> None:
             f"`[0]`.{where}"
         )
     scalar = found.new_zeros(found.shape if found.numel() == 1 else ()) if found is not None else torch.tensor(0.0)
-    said = difference(value, scalar) or f"Your function returned {kind(value)}."
-    raise Stopped(said.replace("()", "() (a scalar)") + where)
+    message = difference(value, scalar) or f"Your function returned {kind(value)}."
+    raise Stopped(message.replace("()", "() (a scalar)") + where)
 
 
-def _fits(made: Call, expected: float) -> bool:
-    return made.readable and len(made.z) > 0 and math.isclose(made.number, expected, rel_tol=1e-3, abs_tol=2e-4)
+def _fits(record: Call, expected: float) -> bool:
+    return record.readable and len(record.z) > 0 and math.isclose(record.number, expected, rel_tol=1e-3, abs_tol=2e-4)
 
 
 def _is(mistake: Mistake, calls: list[Call], right: Callable[[Call], float]) -> bool:
-    """Whether the mistake gives these values: after the same seeds, or with the draws that f saw."""
+    """Return whether the mistake gives these values: after the same seeds, or with the draws that f saw."""
     try:
         own: list[Call] = []  # as few as tell the two apart
-        for made, other in zip(calls, _calls(mistake.function, calls[0].n), strict=True):
+        for record, other in zip(calls, _calls(mistake.function, calls[0].n), strict=True):
             own.append(other)
-            if not _near(made, other):
+            if not _near(record, other):
                 break
         else:
-            # Else only its dice are wrong, or it is always 0, which has its own way to a name.
-            return not (all(_fits(made, right(made)) for made in own) or _nothing(own))
-        if _nothing(calls) or not all(made.readable and not made.at_center for made in calls):
+            # Else only its noise is wrong, or it is always 0, which are recognized elsewhere.
+            return not (all(_fits(record, right(record)) for record in own) or _nothing(own))
+        if _nothing(calls) or not all(record.readable and not record.at_center for record in calls):
             return False
-        for made in calls:
-            if len(made.epsilon) != made.n:
+        for record in calls:
+            if len(record.epsilon) != record.n:
                 return False
-            with replay(made.epsilon):
-                if not _near(made, call(mistake.function, made.case, made.n)):
+            with replay(record.epsilon):
+                if not _near(record, call(mistake.function, record.case, record.n)):
                     return False
     except (RuntimeError, ValueError, IndexError):
         return False
@@ -395,8 +439,8 @@ def _is(mistake: Mistake, calls: list[Call], right: Callable[[Call], float]) -> 
 
 
 def _nothing(calls: list[Call]) -> bool:
-    """Whether every estimate is 0."""
-    return all(abs(made.number) < 1e-4 for made in calls)
+    """Return whether every estimate is 0."""
+    return all(abs(record.number) < 1e-4 for record in calls)
 
 
 def _near(a: Call, b: Call) -> bool:
@@ -404,86 +448,93 @@ def _near(a: Call, b: Call) -> bool:
 
 
 def _factor(calls: list[Call], right: Callable[[Call], float]) -> str:
-    """One relation between the estimates and the right ones for the same draws, in words, or ''."""
-    if not all(made.readable and len(made.z) == made.n for made in calls):
+    """Describe one relation between the estimates and the right ones for the same draws; '' if there is none."""
+    if not all(record.readable and len(record.z) == record.n for record in calls):
         return ""
-    pairs = [(torch.tensor(made.number), torch.tensor(right(made))) for made in calls]
+    pairs = [(torch.tensor(record.number), torch.tensor(right(record))) for record in calls]
     found = relation(pairs)
     return found and f"{found[0].lower()}{found[1:]}"
 
 
-def _dice(attempt: Attempt, exercise: Exercise, right: Callable[[Call], float], calls: list[Call]) -> Result | None:
-    """The formula is right. Are the dice? None where they are; raises Stopped where they are wrong in a new way."""
-    rolled = _rolled(attempt)
+def _noise(attempt: Attempt, exercise: Exercise, right: Callable[[Call], float], calls: list[Call]) -> Result | None:
+    """Judge the noise of an estimator whose formula is right.
+
+    Returns:
+        None if the noise is right, or the known mistake.
+
+    Raises:
+        Stopped: The noise is wrong in another way.
+    """
+    sample = _sample(attempt)
     if fixed := _fixed_count(calls):
         raise Stopped(f"{fixed}\n\n{_shown(calls, right)}")
-    by_slope = right is score or _uses_the_slope(attempt)  # else by differences, which look at more than the draws
-    if by_slope and rolled["count"] != 1 and not rolled["constant"] and (made := _other_count(calls)):
-        found = _known_dice(exercise, right, rolled) if rolled["count"] < MANY else None
+    by_slope = right is score or _uses_the_slope(attempt)  # else by differences: f is called at more than the draws
+    if by_slope and sample["count"] != 1 and not sample["constant"] and (record := _other_count(calls)):
+        found = _known_noise(exercise, right, sample) if sample["count"] < MANY else None
         if found:
             return found
-        count = f"{len(made.z):,} draw{'s' * (len(made.z) != 1)}"
-        raise Stopped(f"`f` was given {count}, and n is {made.n}. Draw n values of z.\n\n{_shown([made], right)}")
-    if rolled["count"] > MANY:  # several values of f for each draw
-        return _by_average(attempt, exercise, [rolled["calls"][0]], right)
-    wrong, shown = _wrong_dice(rolled)
+        count = f"{len(record.z):,} draw{'s' * (len(record.z) != 1)}"
+        raise Stopped(f"`f` was given {count}, and n is {record.n}. Draw n values of z.\n\n{_shown([record], right)}")
+    if sample["count"] > MANY:  # several values of f for each draw
+        return _by_average(attempt, exercise, [sample["calls"][0]], right)
+    wrong, shown = _wrong_noise(sample)
     if not wrong:
         few = torch.cat([call(attempt, WIDE, 2).epsilon for _ in range(300)])
-        if found := not_standard_normal(few) if len(few) == 600 else "":
+        if how := not_standard_normal(few) if len(few) == 600 else "":
             raise Stopped(
                 "What your function does with its draws is right; with few draws, the draws are not. Those of 300 "
-                f"calls with n = 2, taken as (z - mu) / sigma, should be standard normal, and are not: {found}. "
+                f"calls with n = 2, taken as (z - mu) / sigma, should be standard normal, and are not: {how}. "
                 "Every draw needs a roll of its own, used as it is."
             )
         return None
-    if found := _known_dice(exercise, right, rolled):
+    if found := _known_noise(exercise, right, sample):
         return found
     text = f"What your function does with its draws is right; the draws are not. {wrong}"
-    raise Stopped(f"{text}\n\n{_draws_shown(shown, rolled['next'] if shown is rolled['calls'][0] else None)}")
+    raise Stopped(f"{text}\n\n{_draws_shown(shown, sample['next'] if shown is sample['calls'][0] else None)}")
 
 
-def _wrong_dice(rolled: dict[str, Any]) -> tuple[str, Call]:
-    """What is wrong with the draws, in words, and a call that shows it; ('', a call) where nothing is."""
-    first, wide = rolled["calls"]
-    if rolled["count"] != MANY:
-        return f"Of the n = {MANY:,} draws, `f` was given {rolled['count']}.", first
-    if rolled["constant"]:
+def _wrong_noise(sample: dict[str, Any]) -> tuple[str, Call]:
+    """Describe what is wrong with the draws, and return a call that shows it; ('', a call) if nothing is."""
+    first, wide = sample["calls"]
+    if sample["count"] != MANY:
+        return f"Of the n = {MANY:,} draws, `f` was given {sample['count']}.", first
+    if sample["constant"]:
         return f"All n = {MANY:,} draws are the same.", first
-    if rolled["repeats"]:
+    if sample["repeats"]:
         return "Two calls roll the same ones.", first
-    for made in (first, wide):
-        if found := not_standard_normal(made.epsilon):
-            return f"Taken as (z - mu) / sigma they should be standard normal, and are not: {found}.", made
+    for record in (first, wide):
+        if found := not_standard_normal(record.epsilon):
+            return f"Taken as (z - mu) / sigma they should be standard normal, and are not: {found}.", record
     if found := not_standard_normal(torch.cat([first.epsilon, wide.epsilon])):
         both = f"those of the call below and of one with mu = {wide.case.mu:g} and sigma = {wide.case.sigma:g}"
         return f"Taken as (z - mu) / sigma, {both} should be standard normal, and are not: {found}.", first
     return "", first
 
 
-def _known_dice(exercise: Exercise, right: Callable[[Call], float], rolled: dict[str, Any]) -> Result | None:
-    """The known mistake whose formula is right and whose draws are of the same wrong kind as these."""
+def _known_noise(exercise: Exercise, right: Callable[[Call], float], sample: dict[str, Any]) -> Result | None:
+    """Return the known mistake whose formula is right and whose draws are wrong in the same way; None if none is."""
     for mistake in exercise.mistakes:
         try:
-            if not all(_fits(made, right(made)) for made in _calls(mistake.function)):
+            if not all(_fits(record, right(record)) for record in _calls(mistake.function)):
                 continue
             seed(1)
-            other = _rolled(mistake.function)
+            other = _sample(mistake.function)
         except (RuntimeError, ValueError):
             continue
-        if _wrong_dice(other)[0] and _alike(rolled, other):
-            first, _ = rolled["calls"]
-            return Result(False, mistake.slug, f"{mistake.why}\n\n{_draws_shown(first, rolled['next'])}")
+        if _wrong_noise(other)[0] and _alike(sample, other):
+            first, _ = sample["calls"]
+            return Result(False, mistake.slug, f"{mistake.why}\n\n{_draws_shown(first, sample['next'])}")
     return None
 
 
-def _rolled(function: Estimator) -> dict[str, Any]:
-    """What characterizes the draws that f is given."""
+def _sample(function: Estimator) -> dict[str, Any]:
+    """Return what characterizes the draws that f is given: their number, moments, and what repeats."""
     first, second, wide = (call(function, case, MANY) for case in (SQUARE, SQUARE, WIDE))
     epsilon = first.epsilon
     constant = len(epsilon) > 0 and bool((epsilon - epsilon[:1]).abs().max() < 1e-5)
     few = constant or len(epsilon) < MANY
     others = [call(function, SQUARE, MANY).epsilon.mean() for _ in range(15)] if few else []
-    moments = [(made.epsilon.mean().item(), made.epsilon.std(correction=0).item()) for made in (first, wide)]
+    moments = [(record.epsilon.mean().item(), record.epsilon.std(correction=0).item()) for record in (first, wide)]
     return {
         "calls": (first, wide),
         "next": second,
@@ -497,15 +548,15 @@ def _rolled(function: Estimator) -> dict[str, Any]:
     }
 
 
-def _draws_shown(made: Call, again: Call | None) -> str:
-    """What f was given in a call, and where there was one, in the next, for the eye."""
-    case, draws = made.case, made.z
-    rows = {"in one call": made} | ({"in the next": again} if again else {})
+def _draws_shown(record: Call, again: Call | None) -> str:
+    """Format the draws passed to f in one call, and in the next, if there is one."""
+    case, draws = record.case, record.z
+    rows = {"in one call": record} | ({"in the next": again} if again else {})
     text = f"With mu = {case.mu:g}, sigma = {case.sigma:g}, n = {MANY}, `f` was given\n\n"
-    for name, one in rows.items():
-        listed = ", ".join(f"{z:.4g}" for z in one.z[:5].tolist())
-        text += f"    {name}: {listed}{', …' if len(one.z) > 5 else ''}\n"
-    moments = ((draws, "z", case.mu, case.sigma), (made.epsilon, "(z - mu) / sigma", 0, 1))
+    for name, shown in rows.items():
+        listed = ", ".join(f"{z:.4g}" for z in shown.z[:5].tolist())
+        text += f"    {name}: {listed}{', …' if len(shown.z) > 5 else ''}\n"
+    moments = ((draws, "z", case.mu, case.sigma), (record.epsilon, "(z - mu) / sigma", 0, 1))
     return text + "\n".join(
         f"    {name:>16}: mean {values.mean().item():.3g} (expected {mean:g}), "
         f"standard deviation {values.std(correction=0).item():.3g} (expected {deviation:g})"
@@ -514,11 +565,12 @@ def _draws_shown(made: Call, again: Call | None) -> str:
 
 
 def _alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    if a["center"] or b["center"]:  # no dice at all, however often mu was handed over
+    """Return whether two samples are of the same kind, within the standard errors of their moments."""
+    if a["center"] or b["center"]:  # no noise at all, however often mu was passed to f
         return a["center"] == b["center"]
-    names = ("count", "constant", "repeats", "average", "bounded")
-    if a["constant"] and a["average"]:  # the mean of the draws, however often it was handed over
-        names = ("constant", "repeats", "average")
+    names = ["constant", "repeats", "average"]
+    if not (a["constant"] and a["average"]):  # else the mean of the draws, however often it was passed to f
+        names += ["count", "bounded"]
     if any(a[name] != b[name] for name in names):
         return False
     if a["constant"]:
@@ -530,14 +582,14 @@ def _alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 
 def _accumulates(attempt: Attempt, right: Callable[[Call], float]) -> str:
-    """What a second call with the same mu returns, where its own draws say something else; '' where they do not."""
+    """Report a second call with the same mu whose value is not that of its own draws; '' if it is."""
     mu, sigma = SQUARE.parameters()
     values = []
     for _ in range(2):
-        made = Call(SQUARE, 5)
-        made.value = attempt(made.f, mu, sigma, 5)
-        values.append((made.number, right(made)))
-    if _fits(made, right(made)):
+        record = Call(SQUARE, 5)
+        record.value = attempt(record.f, mu, sigma, 5)
+        values.append((record.number, right(record)))
+    if _fits(record, right(record)):
         return ""
     (first, wanted), (again, wanted_again) = values
     return (
@@ -548,7 +600,7 @@ def _accumulates(attempt: Attempt, right: Callable[[Call], float]) -> str:
 
 
 def _by_average(attempt: Attempt, exercise: Exercise, calls: list[Call], right: Callable[[Call], float]) -> Result:
-    """Neither a right formula nor a known mistake for the draws: judge by mean and scatter."""
+    """Judge what is neither right nor a known mistake for its draws by the mean and the scatter of many calls."""
     calls_made, n = 100, 60
     for case in (SQUARE, WIDE, SKEWED):
         found = torch.tensor([call(attempt, case, n).number for _ in range(calls_made)], dtype=torch.float64)
@@ -575,15 +627,16 @@ def _by_average(attempt: Attempt, exercise: Exercise, calls: list[Call], right: 
     if right is score and _fails_where_f_jumps(attempt):
         raise Stopped(BY_DIFFERENCES)
     _demand_average_of_few(attempt, calls, right)
-    if made := next((made for made in calls if made.readable and made.distinct < made.n), None):
-        count = f"{made.distinct or 'no'} draw{'s' * (made.distinct != 1)}"
-        raise Stopped(f"`f` was given {count}, and n is {made.n}. Draw n values of z.\n\n{_shown([made], right)}")
+    if record := next((record for record in calls if record.readable and record.distinct < record.n), None):
+        count = f"{record.distinct or 'no'} draw{'s' * (record.distinct != 1)}"
+        raise Stopped(f"`f` was given {count}, and n is {record.n}. Draw n values of z.\n\n{_shown([record], right)}")
     return Result(True, None, exercise.right + _remarks(calls))
 
 
 def _demand_average_of_few(attempt: Attempt, calls: list[Call], right: Callable[[Call], float]) -> None:
-    """Raise Stopped where the average over calls with n = 2 is not the slope: a wrong divisor shows at small n."""
-    case, n, values = WIDE, 2, []
+    """Raise Stopped if the average over calls with n = 2 is not the slope: a wrong divisor shows at small n."""
+    case, n = WIDE, 2
+    values: list[float] = []
     for calls_made in (400, 4000):
         values += [call(attempt, case, n).number for _ in range(calls_made - len(values))]
         found = torch.tensor(values, dtype=torch.float64)
@@ -600,29 +653,29 @@ def _demand_average_of_few(attempt: Attempt, calls: list[Call], right: Callable[
 
 
 def _fails_where_f_jumps(attempt: Attempt) -> bool:
-    """Whether the estimate is often exactly 0 for an f that is 0 or 1: differences of f at nearby draws are."""
+    """Return whether the estimate is often exactly 0 for an f that is 0 or 1, as finite differences are."""
     values = []
     for _ in range(30):
-        made = Call(STEP, 60)
+        record = Call(STEP, 60)
         mu, sigma = STEP.parameters()
         try:
-            made.value = attempt(made.f, mu, sigma, made.n)
+            record.value = attempt(record.f, mu, sigma, record.n)
         except Stopped:
             return False
-        values.append(made.number)
+        values.append(record.number)
     return sum(value == 0 for value in values) > 5
 
 
 def score_variance(case: Case) -> float:
-    """Of one draw's score-function estimate for f(z) = (z - K)^2, with respect to mu."""
+    """Return the variance of one draw's score-function estimate of the slope for mu, with f(z) = (z - K)^2."""
     d, s = case.mu - K, case.sigma
     return (d**4 + 14 * d**2 * s**2 + 15 * s**4) / s**2
 
 
 def _uses_the_slope(attempt: Attempt) -> bool:
-    """Whether the estimate changes, or fails, where f lets no gradient through."""
+    """Return whether the estimate changes, or fails, if f lets no gradient through."""
     mu, sigma = SQUARE.parameters()
-    values = []
+    values: list[Tensor | None] = []
     for cut in (False, True):
         seed(7)
         try:
@@ -630,22 +683,23 @@ def _uses_the_slope(attempt: Attempt) -> bool:
         except Stopped:
             return True
         values.append(as_double(value))
-    return None in values or not torch.allclose(*values, rtol=1e-3)
+    attached, detached = values
+    return attached is None or detached is None or not torch.allclose(attached, detached, rtol=1e-3)
 
 
 def _shown(calls: list[Call], right: Callable[[Call], float]) -> str:
-    """A call for the eye: the draws, what came out, what was expected of these draws."""
-    made = next((made for made in calls if made.n == 2 and not _fits(made, right(made))), calls[-1])
-    case = made.case
-    text = f"This went in: f(z) = {case.text}, mu = {case.mu:g}, sigma = {case.sigma:g}, n = {made.n}\n\n"
-    if made.readable and len(made.z):
-        drawn = ", ".join(f"{z:.4g}" for z in made.z[:6].tolist())
-        text += f"               f was given: {drawn}{', …' if len(made.z) > 6 else ''}\n"
-    came = wanted = f"{made.number:.4g}"
-    if not (made.readable and len(made.z)):
+    """Format a call: the draws, what came out, what was expected of these draws."""
+    record = next((record for record in calls if record.n == 2 and not _fits(record, right(record))), calls[-1])
+    case = record.case
+    text = f"This went in: f(z) = {case.text}, mu = {case.mu:g}, sigma = {case.sigma:g}, n = {record.n}\n\n"
+    if record.readable and len(record.z):
+        drawn = ", ".join(f"{z:.4g}" for z in record.z[:6].tolist())
+        text += f"               f was given: {drawn}{', …' if len(record.z) > 6 else ''}\n"
+    came = wanted = f"{record.number:.4g}"
+    if not (record.readable and len(record.z)):
         wanted = ""
-    elif not _fits(made, right(made)):
-        came, wanted = apart(made.number, right(made))
+    elif not _fits(record, right(record)):
+        came, wanted = apart(record.number, right(record))
     text += f"                  came out: {came}\n"
     if wanted:
         text += f"    expected of these draws: {wanted}\n"
@@ -653,9 +707,9 @@ def _shown(calls: list[Call], right: Callable[[Call], float]) -> str:
 
 
 def _nothing_to_differentiate(stopped: Stopped) -> bool:
-    said = str(stopped.__cause__)
-    return "does not require grad" in said or "not have been used in the graph" in said
+    message = str(stopped.__cause__)
+    return "does not require grad" in message or "not have been used in the graph" in message
 
 
-def _said(stopped: Stopped) -> str:
+def _error(stopped: Stopped) -> str:
     return shortened(str(stopped.__cause__), 160)

@@ -1,7 +1,7 @@
 """The notebooks' prediction questions: `questions.NAME` shows one, `questions.NAME.answer("b")` answers it in words.
 
-Where ipywidgets is there, a question has a button for each choice; where it is not, and where a notebook is only read,
-it is text that says how to answer. What is shown before an answer gives nothing away.
+With ipywidgets, a question has a button for each choice; without it, and in a notebook that is only read, it is text
+that says how to answer. What is shown before an answer gives nothing away.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VERDICTS = {True: "Yes.", False: "No.", None: "Not an answer yet."}
 
 @dataclass(frozen=True)
 class Choice:
-    """One thing that may be predicted, and why it is so or not."""
+    """One possible prediction, and why it is right or wrong."""
 
     text: str
     why: str
@@ -45,7 +45,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Answer:
-    """What `Question.answer` returns: `right` is True, False, or None where no choice was named; it shows itself."""
+    """The answer to a choice. It shows itself as text and as HTML.
+
+    Attributes:
+        letter: The choice, or None if none was named.
+        right: True, False, or None if no choice was named.
+        message: Why, or which choices there are.
+    """
 
     letter: str | None
     right: bool | None
@@ -76,7 +82,7 @@ class Question:
         return "abcdefgh"[: len(self.choices)]
 
     def answer(self, choice: str) -> Answer:
-        """Say whether the choice ("a", "b", ...) is right, and why. Never raises; what is no choice is told so."""
+        """Say whether the choice ("a", "b", ...) is right, and why. Never raises: anything else gets an answer, too."""
         letter = choice.strip().rstrip(".)").lower() if isinstance(choice, str) else None
         if not letter or letter not in tuple(self.letters):
             *first, last = (f'"{known}"' for known in self.letters)
@@ -113,7 +119,11 @@ class Question:
         return bundle | {WIDGET_VIEW: {"version_major": 2, "version_minor": 0, "model_id": model_id}}
 
     def widget(self) -> Any:
-        """The question with a button for each choice, an `ipywidgets.VBox`. Raises ImportError without ipywidgets."""
+        """Return the question with a button for each choice, an `ipywidgets.VBox`.
+
+        Raises:
+            ImportError: ipywidgets is not installed.
+        """
         import ipywidgets as widgets
 
         asked = widgets.HTML(_paragraph(f"<b>Predict:</b> {escape(self.asked)}"))
@@ -136,7 +146,7 @@ class Question:
 
 
 def _paragraph(html: str) -> str:
-    """HTML that breaks its lines where there is no room, which a widget's does not by itself."""
+    """Return HTML that wraps its lines, which a widget's does not by itself."""
     return f'<div style="line-height: 1.45; white-space: normal; padding: 3px 0">{html}</div>'
 
 

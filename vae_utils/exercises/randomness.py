@@ -1,6 +1,6 @@
-"""Judging dice: whether numbers are independent standard normal ones, however they were drawn.
+"""Judge noise: are these numbers independent standard normal draws, however they were made?
 
-All limits are set so that right dice are refused less than once in 10^9 checks.
+All limits are set so that right noise is refused less than once in 10^9 checks.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _replayed: list[Tensor] = []
 
 
 def noise(n: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """n standard normal numbers, or those that `replay` puts in their place."""
+    """Draw `n` standard normal numbers, or return those that `replay` puts in their place."""
     return _replayed[-1].to(dtype) if _replayed else torch.randn(n, dtype=dtype)
 
 
 @contextlib.contextmanager
 def replay(epsilon: Tensor) -> Iterator[None]:
-    """Let `noise` give these numbers, so that a known mistake meets the dice that the learner rolled."""
+    """Let `noise` return these numbers, so that a known mistake runs on the learner's own draws."""
     _replayed.append(epsilon)
     try:
         yield
@@ -31,22 +31,22 @@ def replay(epsilon: Tensor) -> Iterator[None]:
 
 
 def standard_error_of_mean(n: int) -> float:
-    """Of the mean of n standard normal numbers."""
+    """Return the standard error of the mean of n standard normal numbers."""
     return n**-0.5
 
 
 def standard_error_of_deviation(n: int) -> float:
-    """Of the standard deviation of n standard normal numbers."""
+    """Return the standard error of the standard deviation of n standard normal numbers."""
     return (2 * n) ** -0.5
 
 
 def same_in_rows(values: Tensor) -> bool:
-    """Whether every row of (rows, columns) holds the same numbers."""
-    return len(values) > 1 and _nothing(values - values[:1], values)
+    """Return whether every row of (rows, columns) holds the same numbers."""
+    return len(values) > 1 and bool((values - values[:1]).abs().max() < 1e-5 * (1 + values.abs().max()))
 
 
 def same_in_columns(values: Tensor) -> bool:
-    """Whether the columns of (rows, columns) move together, up to a factor each."""
+    """Return whether the columns of (rows, columns) move together, up to a factor each."""
     if values.shape[1] < 2:
         return False
     centered = values - values.mean(0)
@@ -57,14 +57,10 @@ def same_in_columns(values: Tensor) -> bool:
     return bool(((centered * centered[:, :1]).mean(0).abs() > 0.999).all())
 
 
-def _nothing(difference: Tensor, scale: Tensor) -> bool:
-    return bool(difference.abs().max() < 1e-5 * (1 + scale.abs().max()))
-
-
 def ties(epsilon: Tensor, again: Tensor) -> str:
-    """How the rolls (rows, columns) of two calls hang together, in words; '' where they are independent."""
+    """Describe how the noise (rows, columns) of two calls depends on itself; '' if it is independent."""
     n = epsilon.numel()
-    # Each column with each other: 8 rows or more make a correlation worth looking at.
+    # Correlations of columns: reliable from 100 rows on.
     both = torch.cat([epsilon, again]) if epsilon.shape == again.shape else epsilon
     if len(both) >= 100:
         together = both.T @ both / len(both)
@@ -91,7 +87,7 @@ def ties(epsilon: Tensor, again: Tensor) -> str:
 
 
 def _rows_shared(epsilon: Tensor) -> str:
-    """Which rows hold the same rolls, up to the sign, in words; '' where (nearly) all rows have their own."""
+    """Describe which rows hold the same noise, up to the sign; '' if (nearly) all rows have their own."""
     if epsilon.shape[1] < 3 or len(epsilon) < 100:  # too few numbers to tell rows apart for sure
         return ""
     for sign in (1, -1):
@@ -104,7 +100,7 @@ def _rows_shared(epsilon: Tensor) -> str:
 
 
 def not_standard_normal(epsilon: Tensor) -> str:
-    """How n independent numbers (500 or more) fail to be standard normal, in words; '' where they do not."""
+    """Describe how n independent numbers (500 or more) fail to be standard normal; '' if they are."""
     e = epsilon.flatten().double()
     n = len(e)
     mean, deviation = e.mean().item(), e.std().item()

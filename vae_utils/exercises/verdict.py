@@ -1,4 +1,4 @@
-"""What an exercise shows: text that reads well as text and as HTML, on light and on dark pages."""
+"""Show an exercise's texts: readable as text and as HTML, on light and on dark pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ LOOKS = {True: ("✓", "#009E73"), False: ("✗", "#D55E00"), None: ("○", "#56
 
 
 class Shown:
-    """A title and some text: paragraphs between blank lines, `code`, *stress*; what is indented by four stays as is."""
+    """A title and some text.
+
+    The text has paragraphs between blank lines, `code` and *stress*; lines indented by four spaces stay as they are.
+    """
 
     def __init__(self, title: str, text: str, color: str = "#56B4E9"):
         self.title, self.text, self.color = title, text, color
@@ -29,8 +32,13 @@ class Shown:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """What a check found. passed: True, False, or None where nothing was attempted; mistake: the slug of the known
-    mistake, or None; message: what to tell the learner."""
+    """The result of a check.
+
+    Attributes:
+        passed: True, False, or None if nothing was attempted.
+        mistake: The slug of the known mistake, or None.
+        message: The text for the learner.
+    """
 
     passed: bool | None
     mistake: str | None
@@ -38,7 +46,7 @@ class Result:
 
     @property
     def title(self) -> str:
-        """The message's headline."""
+        """The headline: a sign, the outcome in words, and the mistake's slug."""
         sign, _ = LOOKS[self.passed]
         if self.passed is None:
             return f"{sign} Not attempted yet"
@@ -57,7 +65,7 @@ class Result:
 
 
 def as_html(text: str) -> str:
-    """Paragraphs of text as HTML; a block whose lines all start with four spaces keeps its line breaks."""
+    """Return paragraphs of text as HTML; a block whose lines all start with four spaces keeps its line breaks."""
     blocks = []
     for block in re.split(r"\n\s*\n(?!    )|\n\n(?=    )", text.strip("\n")):
         lines = block.splitlines()
@@ -72,7 +80,7 @@ def as_html(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """`code` and *stress* of one line as HTML; a star between spaces is a product."""
+    """Return one line as HTML, with its `code` and *stress*; a star between spaces is a product."""
     parts = re.split(r"(`[^`]+`)", html.escape(text))
     return "".join(
         f"<code>{part[1:-1]}</code>" if part.startswith("`") else re.sub(r"\*(\w(?:[^*]*\w)?)\*", r"<em>\1</em>", part)

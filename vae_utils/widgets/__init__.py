@@ -1,45 +1,41 @@
-"""Figures that you can move. Live ones run in the page, without a kernel; kernel widgets ask Python for each picture.
+"""Interactive figures: live ones run in the page, without a kernel; kernel widgets ask Python for each picture.
 
-Each is a function in a module of its own, imported when it is first asked for.
+Each figure is a function, defined in the module of its name in `figures` and imported when it is first used. What they
+share is in `live` and `kernel`; the JavaScript of live figures is in js/.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
-_MODULES = {
-    # live figures
-    "code_map": "code_map",
-    "walk": "walk",
-    "traversals": "traversals",
-    "playground": "playground",
-    # kernel widgets
-    "trick": "trick",
-    "two_gaussians": "two_gaussians",
-    "beta_slider": "beta_slider",
-    "watch_training": "watch_training",
-    "draw_your_own": "draw_your_own",
-}
+if TYPE_CHECKING:
+    from .figures.beta_slider import beta_slider
+    from .figures.code_map import code_map
+    from .figures.draw_your_own import draw_your_own
+    from .figures.playground import playground
+    from .figures.traversals import traversals
+    from .figures.trick import trick
+    from .figures.two_gaussians import two_gaussians
+    from .figures.walk import walk
+    from .figures.watch_training import watch_training
 
-__all__ = sorted(_MODULES)
+__all__ = [
+    "beta_slider",
+    "code_map",
+    "draw_your_own",
+    "playground",
+    "traversals",
+    "trick",
+    "two_gaussians",
+    "walk",
+    "watch_training",
+]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+def __getattr__(name: str) -> object:
+    if name not in __all__:
         raise AttributeError(f"vae_utils.widgets has no {name!r}; it has {', '.join(__all__)}.")
-    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    return getattr(import_module(f".figures.{name}", __name__), name)
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _Package(ModuleType):
-    """Where Python binds a submodule to its name here, it binds the function of that name, however it was imported."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, getattr(value, name, value) if name in _MODULES else value)
-
-
-sys.modules[__name__].__class__ = _Package

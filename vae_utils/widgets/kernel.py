@@ -1,9 +1,9 @@
-"""What every kernel widget stands on: how it is shown, a figure with few moving parts, and checks of models.
+"""The parts that kernel widgets share: their output, a figure with few moving parts, and checks of models.
 
-A kernel widget asks Python for each new picture. So that it answers at once, its figure is drawn a single time; on a
-move, only the moving parts are drawn again, over a copy of the rest. The page gets a whole picture once, its ground,
-and then, as PNG, only the parts that differ from it. While a control rests, the pictures of the places next to it are
-drawn ahead. All is made of what ipywidgets 7.7 and 8 share.
+A kernel widget asks Python for each new picture. To answer at once, it draws its figure a single time; on a move, it
+draws only the moving parts, over a copy of the rest. The page gets one whole picture, the background, and then, as PNG,
+only the parts that differ from it. While a control rests, the pictures one step away from it are drawn ahead. Uses only
+what ipywidgets 7.7 and 8 share.
 
 The picture is an `HTML` widget, not an `Image` widget: the latter has no alternative text.
 """
@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import ipywidgets
 import numpy as np
@@ -31,6 +31,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..data import Dataset
+from ..types import LatentModel
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -40,14 +41,14 @@ if TYPE_CHECKING:
 VIEW = "application/vnd.jupyter.widget-view+json"
 NOTE = "This figure needs a running kernel: run this cell to move it."
 LOST = "The kernel has stopped. This is the last picture that it drew: start the kernel again and run this cell."
-TILE = 5  # pixels of a PNG are 4 on the page: a part of a picture starts and ends there, so that it fits exactly
+TILE = 5  # pixels of a PNG, 4 on the page: parts of a picture start and end at multiples of it, so they fit exactly
 DENSITY = TILE / 4
 DPI = round(100 * DENSITY)
-GAP = 8  # tiles: parts closer than this go together, as each has its price
-PAUSE = 0.1  # seconds: a text changed at every move would hold up the pictures, and nobody could hear it
-INK = "var(--jp-ui-font-color1, inherit)"  # of texts, on JupyterLab's light and dark pages and elsewhere
+GAP = 8  # tiles: parts closer than this are sent as one, since each part costs time
+PAUSE = 0.1  # seconds: changing the text at every move would delay the pictures, and no screen reader could follow
+INK = "var(--jp-ui-font-color1, inherit)"  # color of texts, on JupyterLab's light and dark pages and elsewhere
 NO_PIXELS = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
-# Runs in the page when `NO_PIXELS` has been read. ipywidgets makes and changes parts one by one, hence the observer.
+# Runs in the page once `NO_PIXELS` is loaded. ipywidgets adds and changes parts one by one, hence the observer.
 SCRIPT = """
 const start = this;
 let tries = 0;
@@ -74,14 +75,14 @@ let tries = 0;
 })();
 """
 
-# --- How a widget is shown -------------------------------------------------------------------------------------------
+# --- Output ----------------------------------------------------------------------------------------------------------
 
 
 def bundle(widget: ipywidgets.Widget, html: str, text: str, note: str = NOTE) -> dict[str, Any]:
-    """A widget as an output with three faces: kind of content -> content, for `display(..., raw=True)`.
+    """Return a widget's MIME bundle, for `display(..., raw=True)`.
 
-    Where a kernel runs, the widget is shown. Anywhere else (a notebook just opened, GitHub, an exported page) `html`
-    stands there with `note` below it, and `text` where no HTML is shown. An <img> in `html` needs its `alt`.
+    With a running kernel, the page shows the widget. Without one (a notebook just opened, GitHub, an exported page) it
+    shows `html` with `note` below it, or `text` if it shows no HTML. An <img> in `html` needs its `alt`.
     """
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     static = f'{html}\n<p style="margin: 4px 0"><em>{escape(note)}</em></p>' if note else html
@@ -89,14 +90,17 @@ def bundle(widget: ipywidgets.Widget, html: str, text: str, note: str = NOTE) ->
 
 
 def show(widget: ipywidgets.Widget, html: str, text: str, note: str = NOTE) -> None:
-    """Show a widget as `bundle` describes. Returns nothing."""
+    """Display a widget as `bundle` describes."""
     display(bundle(widget, html, text, note), raw=True)
 
 
 def picture_html(picture: NDArray[np.uint8], alt: str) -> str:
-    """A picture (H, W, 4), red, green, blue and 255, as an <img> that holds its bytes, on white ground.
+    """Return an <img> that holds a picture's bytes, on a white background, small enough for a notebook's file.
 
-    `DENSITY` pixels stand for each pixel on the page. For a notebook's file: few bytes, and at most 256 colors.
+    Args:
+        picture: RGBA, (H, W, 4), with alpha 255. `DENSITY` of its pixels make one on the page; it is reduced to 256
+            colors.
+        alt: Its alternative text.
     """
     encoded = io.BytesIO()
     colors = Image.fromarray(picture).convert("RGB")
@@ -109,18 +113,19 @@ def picture_html(picture: NDArray[np.uint8], alt: str) -> str:
 
 
 def address(png: bytes) -> str:
-    """A PNG file as the address of an image."""
+    """Return a PNG file as a data: URL."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-class Ground:
-    """The first picture of a widget, sent to the page once as the background of a class; others are put on it.
+class Background:
+    """The first picture of a widget, sent to the page once, as the background of a CSS class.
 
-    picture: (H, W, 4), red, green, blue and 255. Those put on it must have the same size.
+    Args:
+        picture: RGBA, (H, W, 4), with alpha 255. Later pictures must have the same size.
     """
 
     def __init__(self, picture: NDArray[np.uint8]):
-        self.picture, self.name = picture, f"vae-ground-{secrets.token_hex(8)}"  # others may be on the page
+        self.picture, self.name = picture, f"vae-ground-{secrets.token_hex(8)}"  # unique: the page may hold others
         height, width = (round(side / DENSITY) for side in picture.shape[:2])
         self.style = (
             f"<style>.{self.name} {{position: relative; width: {width}px; max-width: 100%; "
@@ -129,8 +134,8 @@ class Ground:
             ".vae-picture .widget-html-content {flex: 1 1 0; min-width: 0}</style>"  # a narrow page makes it smaller
         )
 
-    def under(self, picture: NDArray[np.uint8], alt: str) -> str:
-        """A picture as HTML, for a page that has the `style`: the parts that differ, each an <img> in its place."""
+    def overlay(self, picture: NDArray[np.uint8], alt: str) -> str:
+        """Return a picture as HTML for a page that has `style`: each part that differs is an <img> in its place."""
         height, width = picture.shape[:2]
         parts = "".join(
             f'<img src="{address(quick_png(picture[top:bottom, left:right]))}" alt="" decoding="sync" style="position: '
@@ -142,7 +147,10 @@ class Ground:
 
 
 def changed(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
-    """Where two pictures (H, W, 4) differ: parts beside each other, as left, top, right, bottom in pixels."""
+    """Return boxes (left, top, right, bottom) in pixels, from left to right, that hold all differing pixels.
+
+    Both pictures are (H, W, 4). The boxes' sides are multiples of `TILE`.
+    """
     differ = (before.view(np.uint32) != after.view(np.uint32))[:, :, 0]
     columns = np.unique(np.flatnonzero(differ.any(0)) // TILE)
     parts = []
@@ -155,7 +163,7 @@ def changed(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> list[tuple[i
 
 
 def quick_png(picture: NDArray[np.uint8]) -> bytes:
-    """The colors of a picture (H, W, 4) as a PNG file, faster than Pillow: no filter is looked for, and level 1."""
+    """Encode the colors of a picture (H, W, 4) as a PNG file, faster than Pillow does: no filters, compression 1."""
     height, width = picture.shape[:2]
     rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row starts with its filter: 0, none
     for channel in range(3):  # ten times as fast as all at once
@@ -170,16 +178,16 @@ def quick_png(picture: NDArray[np.uint8]) -> bytes:
 
 
 def readout_html(text: str) -> str:
-    """A figure in words: a line for each line of `text`, legible on light and dark pages."""
+    """Return `text` as HTML, line by line, legible on light and dark pages."""
     lines = "\n".join(f"<div>{escape(line)}</div>" for line in text.splitlines())
     return f'<div style="line-height: 1.45; color: {INK}">{lines}</div>'
 
 
 def describe_parts(box: ipywidgets.Box) -> None:
-    """Add what ipywidgets leaves out to a widget's outermost box, as a last part of it that nobody sees at first.
+    """Add what ipywidgets leaves out, as a last part of a widget's outermost box that is invisible at first.
 
-    Sliders get their names for screen readers, texts with the class vae-readout are announced when they change, and
-    a line says so when the page has lost its kernel. Where a page refuses the script, the first two are missing.
+    Sliders get names for screen readers, texts with the class vae-readout are announced when they change, and a line
+    appears when the page has lost its kernel. On a page that refuses scripts, the first two are missing.
     """
     style = (
         "<style>.vae-lost {display: none} .jupyter-widgets-disconnected .vae-lost, "
@@ -193,9 +201,9 @@ def describe_parts(box: ipywidgets.Box) -> None:
 
 
 class Frame(NamedTuple):
-    """What a widget shows at one moment: a picture, what it shows in a sentence, and its figures in words."""
+    """The state of a widget: a picture, its alternative text, and the text below it."""
 
-    picture: NDArray[np.uint8]  # (H, W, 4), red, green, blue and 255; always of one size
+    picture: NDArray[np.uint8]  # RGBA, (H, W, 4), with alpha 255; all frames of a widget have one size
     alt: str
     text: str
 
@@ -203,106 +211,107 @@ class Frame(NamedTuple):
 class KernelFigure:
     """Controls, a picture that follows them, and a text that says what is shown.
 
-    controls: what the reader moves; `look` is drawn anew when the `value` of one changes.
-    look: (the controls' values) -> Frame; it changes nothing, as it is also called for places where no control is yet.
-        It is called once here, so what is wrong comes out at once. Later, an error's message takes the place of the
-        text, and the picture stays.
-    arranged: the controls as they are laid out; None puts them in rows.
-    moved: called after a change, before it is drawn.
+    Args:
+        controls: What the reader moves; `render` is called when the `value` of one changes.
+        render: (the controls' values) -> Frame, without side effects, since it is also called for values that no
+            control has yet. It is called once here, so errors surface at once. Later, an error's message replaces the
+            text, and the picture stays.
+        layout: The controls as they are laid out; None puts them in rows.
+        moved: Called after a change, before it is drawn.
     """
 
     def __init__(
         self,
         controls: Sequence[ipywidgets.Widget],
-        look: Callable[..., Frame],
-        arranged: ipywidgets.Widget | None = None,
+        render: Callable[..., Frame],
+        layout: ipywidgets.Widget | None = None,
         moved: Callable[[], None] | None = None,
     ):
-        self.controls, self.look, self.moved = tuple(controls), look, moved
-        self._later: asyncio.Handle | None = None  # what waits until the controls rest
-        self._ahead: dict[tuple, tuple[Frame, str]] = {}  # by places of the controls: what is drawn ahead
+        self.controls, self.render, self.moved = tuple(controls), render, moved
+        self._timer: asyncio.Handle | None = None  # what waits until the controls rest
+        self._ahead: dict[tuple, tuple[Frame, str]] = {}  # rounded values of the controls -> what is drawn ahead
         self.picture, self.readout = ipywidgets.HTML(), ipywidgets.HTML()
         for part in (self.picture, self.readout):
             part.layout.max_width = "100%"
-        self.frame = look(*self.values())
-        self.ground = Ground(self.frame.picture)
+        self.frame = render(*self.values())
+        self.background = Background(self.frame.picture)
         self._show(self.frame)
         for control in self.controls:
-            control.observe(self._follow, names="value")
-        arranged = arranged if arranged is not None else row(*self.controls)
+            control.observe(self._on_move, names="value")
+        layout = layout if layout is not None else row(*self.controls)
         self.picture.add_class("vae-picture")
         self.readout.add_class("vae-readout")
-        style = ipywidgets.HTML(self.ground.style, layout={"display": "none"})
-        self.box = ipywidgets.VBox([style, arranged, self.picture, self.readout])
+        style = ipywidgets.HTML(self.background.style, layout={"display": "none"})
+        self.box = ipywidgets.VBox([style, layout, self.picture, self.readout])
         describe_parts(self.box)
 
     def values(self) -> tuple:
-        """Where the controls are."""
+        """Return the controls' values, in order."""
         return tuple(control.value for control in self.controls)
 
     def redraw(self) -> None:
-        """Show what the controls now say, and what `look` now makes of it."""
-        self._wait(None)
-        self.forget()
+        """Render the present values again."""
+        self._schedule(None)
+        self.discard_ahead()
         self._draw()
 
-    def forget(self) -> None:
-        """Forget what was drawn ahead: `look` would now make something else of it."""
+    def discard_ahead(self) -> None:
+        """Discard what was drawn ahead, because `render` would now return something else."""
         self._ahead.clear()
 
-    def _follow(self, change: Mapping[str, Any]) -> None:
-        """The reader has moved a control. The picture comes first; the rest follows when the controls do rest."""
+    def _on_move(self, change: Mapping[str, Any]) -> None:
+        """Show the picture after a move; the text follows once the controls rest."""
         if self.moved is not None:
             self.moved()
         if not hasattr(get_ipython(), "kernel"):
             self._draw()
             return
-        drawn = self._ahead.get(places(self.values()))
-        self.forget()  # after this move, the same place may look otherwise
+        drawn = self._ahead.get(rounded(self.values()))
+        self.discard_ahead()  # after this move, the same values may look different
         if drawn is None:
             self._draw(text=False)
         else:
             self.frame, self.picture.value = drawn
-        self._wait(self._rest, change["owner"], change["old"], seconds=PAUSE)
+        self._schedule(self._settle, change["owner"], change["old"], seconds=PAUSE)
 
-    def _rest(self, control: ipywidgets.Widget, old: object) -> None:
-        """Say the text, look once more, as what was drawn ahead may be out of date, and draw ahead again."""
+    def _settle(self, control: ipywidgets.Widget, old: object) -> None:
+        """Draw again, with the text, as what was drawn ahead may be out of date; then draw ahead, onward first."""
         self._draw()
-        beside = next_to(control)
-        self._wait(self._draw_ahead, control, sorted(beside, key=lambda value: places([value]) == places([old])))
+        values = sorted(steps_from(control), key=lambda value: rounded([value]) == rounded([old]))
+        self._schedule(self._draw_ahead, control, values)
 
-    def _draw_ahead(self, control: ipywidgets.Widget, beside: list) -> None:
-        """Draw what a control will show at the first of these values; then, if nothing else has come, at the others."""
-        if not beside:
+    def _draw_ahead(self, control: ipywidgets.Widget, steps: list) -> None:
+        """Draw what a control will show at the first of these values; then, if nothing else happened, at the others."""
+        if not steps:
             return
-        values = tuple(beside[0] if other is control else other.value for other in self.controls)
-        with suppress(Exception):  # what goes wrong there is said when the control is there
-            frame = self.look(*values)
-            self._ahead[places(values)] = frame, self.ground.under(frame.picture, frame.alt)
-        self._wait(self._draw_ahead, control, beside[1:])
+        values = tuple(steps[0] if other is control else other.value for other in self.controls)
+        with suppress(Exception):  # an error is shown once the control has this value
+            frame = self.render(*values)
+            self._ahead[rounded(values)] = frame, self.background.overlay(frame.picture, frame.alt)
+        self._schedule(self._draw_ahead, control, steps[1:])
 
-    def _wait(self, do: Callable[..., None] | None, *arguments: object, seconds: float = 0) -> None:
-        """Do something later instead of what has waited until now; None: nothing."""
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
-        if do is not None:
-            self._later = asyncio.get_running_loop().call_later(seconds, do, *arguments)
+    def _schedule(self, call: Callable[..., None] | None, *arguments: object, seconds: float = 0) -> None:
+        """Call a function later, in place of the one that was to be called; None only cancels that one."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if call is not None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, call, *arguments)
 
     def _draw(self, text: bool = True) -> None:
         try:
-            self.frame = self.look(*self.values())
+            self.frame = self.render(*self.values())
             self._show(self.frame, text)
-        except Exception as error:  # a reader must not be left before a picture that no longer moves, and no word
+        except Exception as error:  # the reader must learn why the picture no longer moves
             self.readout.value = readout_html(f"This could not be drawn: {error}")
 
     def _show(self, frame: Frame, text: bool = True) -> None:
-        self.picture.value = self.ground.under(frame.picture, frame.alt)
+        self.picture.value = self.background.overlay(frame.picture, frame.alt)
         if text:
             self.readout.value = readout_html(frame.text)
 
     def static(self) -> str:
-        """The present state as HTML that needs no kernel."""
+        """Return the present state as HTML that needs no kernel."""
         return picture_html(self.frame.picture, self.frame.alt) + readout_html(self.frame.text)
 
     def _ipython_display_(self) -> None:
@@ -313,7 +322,7 @@ class KernelFigure:
 
 
 def slider(name: str, low: float, high: float, value: float, step: float = 0.1) -> ipywidgets.FloatSlider:
-    """A slider for a number; its name stands before it. It tells each place that it passes."""
+    """Return a slider for a number, labeled with its name, that reports every value it passes."""
     return ipywidgets.FloatSlider(
         value=value,
         min=low,
@@ -328,17 +337,17 @@ def slider(name: str, low: float, high: float, value: float, step: float = 0.1) 
 
 
 def row(*controls: ipywidgets.Widget) -> ipywidgets.Box:
-    """Controls beside each other, and below each other where the page is narrow."""
+    """Return controls side by side; they wrap on a narrow page."""
     return ipywidgets.HBox(controls, layout={"flex_flow": "row wrap", "align_items": "center"})
 
 
-def places(values: Sequence) -> tuple:
-    """Values of controls as they are compared: the page counts a slider's steps in another way than Python."""
+def rounded(values: Sequence) -> tuple:
+    """Return values of controls for comparison: page and Python round a slider's steps differently."""
     return tuple(round(value, 9) if isinstance(value, float) else value for value in values)
 
 
-def next_to(control: ipywidgets.Widget) -> list:
-    """The values that a control may have after one step."""
+def steps_from(control: ipywidgets.Widget) -> list:
+    """Return the values that a control may have after one step."""
     if isinstance(control, ipywidgets.Checkbox):
         return [not control.value]
     if isinstance(control, ipywidgets.SelectionSlider):
@@ -353,7 +362,7 @@ def next_to(control: ipywidgets.Widget) -> list:
 
 @contextmanager
 def course_style() -> Iterator[None]:
-    """The course's look inside, whatever the notebook has set, and the notebook's afterwards."""
+    """Use the course's style within the block, whatever the notebook has set, and restore the notebook's afterwards."""
     import matplotlib as mpl
 
     from ..plots import use_style
@@ -364,13 +373,18 @@ def course_style() -> Iterator[None]:
 
 
 class Sheet:
-    """A matplotlib figure of which all but the moving artists is drawn once.
+    """A matplotlib figure that draws everything but its moving artists only once.
 
-    figure: made by `new_figure`. Those of its artists that are `moving` are drawn at each `image`, over the rest.
+    Args:
+        figure: Made by `new_figure`.
+        moving: The artists that each `image` draws again, over the rest.
     """
 
     def __init__(self, figure: Figure, moving: Sequence[Artist]):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
         self.figure, self.moving = figure, tuple(moving)
+        self.canvas = FigureCanvasAgg(figure)
         for artist in self.moving:
             artist.set_animated(True)
         self._background: dict[object, Any] = {}
@@ -379,74 +393,72 @@ class Sheet:
         self.refresh()
 
     def refresh(self, key: object = None) -> None:
-        """Draw what does not move anew, after a change of it; a state called `key` is drawn once and then kept."""
+        """Draw again what does not move, after a change of it; a state named `key` is drawn once and then kept."""
         if key is None or key not in self._background:
-            self.figure.canvas.draw()
-            self.figure.set_layout_engine("none")  # things stay where they are now
-            self._background[key] = self.figure.canvas.copy_from_bbox(self.figure.bbox)
+            self.canvas.draw()
+            self.figure.set_layout_engine("none")  # from now on, everything keeps its place
+            self._background[key] = self.canvas.copy_from_bbox(self.figure.bbox)
         self._key = key
 
     def image(self) -> NDArray[np.uint8]:
-        """The figure as it is now: (H, W, 4), red, green, blue and 255."""
-        canvas = self.figure.canvas
-        canvas.restore_region(self._background[self._key])
+        """Draw the figure as it is now: RGBA, (H, W, 4), with alpha 255."""
+        self.canvas.restore_region(self._background[self._key])
         for artist in self.moving:
-            artist.axes.draw_artist(artist)
-        image = np.array(canvas.buffer_rgba())  # a copy: the canvas will be drawn on again
+            self.figure.draw_artist(artist)
+        image = np.array(self.canvas.buffer_rgba())  # a copy: the canvas will be drawn on again
         for (left, top, width, height), picture in self._pasted:
             enlarged = picture.repeat(height // picture.shape[0], 0).repeat(width // picture.shape[1], 1)
             image[top : top + height, left : left + width, :3] = enlarged
         return image
 
     def place(self, ax: Axes) -> tuple[int, int, int, int]:
-        """Where an axes lies in the image, in pixels: left, top, width, height."""
+        """Return the place of an axes in the image, in pixels: left, top, width, height."""
         box = ax.get_window_extent()
         left, right = round(box.x0), round(box.x1)
         top, bottom = round(self.figure.bbox.height - box.y1), round(self.figure.bbox.height - box.y0)
         return left, top, right - left, bottom - top
 
     def paste(self, pictures: Mapping[Axes, Tensor]) -> None:
-        """From now on, fill each axes, which `picture_axes` has made, with a picture (C, H, W) in [0, 1]."""
-        for ax in pictures.keys() - self._places.keys():  # where they lie is worked out once
+        """Fill each axes, made by `picture_axes`, with a picture (C, H, W) in [0, 1] from now on."""
+        for ax in pictures.keys() - self._places.keys():  # each place is computed once
             self._places[ax] = self.place(ax)
         self._pasted = [(self._places[ax], to_bytes(picture)) for ax, picture in pictures.items()]
 
 
 def to_bytes(picture: Tensor) -> NDArray[np.uint8]:
-    """A picture (C, H, W) in [0, 1] as (H, W, 3), 0..255, rounded and clipped."""
+    """Convert a picture (C, H, W) in [0, 1] to (H, W, 3) in 0..255, rounded and clipped."""
     array = (picture.detach().cpu().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
     return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
 
 
-def new_figure(width: float, height: float, layout: str = "constrained") -> Figure:
-    """An empty figure of this size in inches (100 pixels of the page each), which no notebook shows by itself.
+def new_figure(width: float, height: float, layout: Literal["constrained", "none"] = "constrained") -> Figure:
+    """Return an empty figure of this size in inches (100 pixels of the page each) that no notebook shows by itself.
 
     Its sides are rounded to whole tiles.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    sides = [round(side * DPI / TILE) * TILE / DPI for side in (width, height)]
-    figure = Figure(figsize=sides, dpi=DPI, layout=layout, facecolor="white")
-    FigureCanvasAgg(figure)
+    sides = (round(width * DPI / TILE) * TILE / DPI, round(height * DPI / TILE) * TILE / DPI)
+    figure = Figure(figsize=sides, dpi=DPI, facecolor="white")
+    figure.set_layout_engine(layout)
     return figure
 
 
 def at(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """A new axes at a place in inches from the lower left corner, moved onto whole pixels."""
+    """Add an axes at a place in inches from the lower left corner, moved onto whole pixels."""
     size = figure.get_size_inches()
     corner = [round(place * DPI) / DPI for place in (left, bottom)]
     return figure.add_axes((corner[0] / size[0], corner[1] / size[1], width / size[0], height / size[1]))
 
 
 def picture_size(shape: Sequence[int], wanted: float) -> tuple[float, float]:
-    """Width and height in inches, near `wanted`, that give each pixel of a picture (C, H, W) whole pixels here."""
+    """Return width and height in inches, near `wanted`, that show each pixel of a picture (C, H, W) as whole pixels."""
     times = max(1, round(wanted * DPI / max(shape[1:])))
     return times * shape[2] / DPI, times * shape[1] / DPI
 
 
 def picture_axes(figure: Figure, left: float, bottom: float, shape: Sequence[int], wanted: float) -> Axes:
-    """An axes that a picture (C, H, W) is pasted into, without ticks and frame."""
+    """Add an axes without ticks or frame for a picture (C, H, W) of about `wanted` inches."""
     ax = at(figure, left, bottom, *picture_size(shape, wanted))
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
@@ -456,7 +468,7 @@ def picture_axes(figure: Figure, left: float, bottom: float, shape: Sequence[int
 def strip(
     figure: Figure, left: float, bottom: float, shape: Sequence[int], wanted: float, n: int, name: str
 ) -> list[Axes]:
-    """Axes for n pictures in a row, its name at the left of them."""
+    """Add axes for n pictures in a row, with a name to the left of them."""
     step = picture_size(shape, wanted)[0] + 0.06
     row = [picture_axes(figure, left + i * step, bottom, shape, wanted) for i in range(n)]
     row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
@@ -466,14 +478,14 @@ def strip(
 # --- Models ----------------------------------------------------------------------------------------------------------
 
 
-def device_of(model: nn.Module) -> torch.device:
-    """Where the model's weights are."""
+def device_of(model: LatentModel) -> torch.device:
+    """Return the device of a model's weights."""
     return next(model.parameters()).device
 
 
 @torch.no_grad()
-def encode_cloud(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Codes (n, latent_dim) of pictures, and the standard deviations of their clouds, None without clouds."""
+def encode_cloud(model: LatentModel, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return codes (n, latent_dim) of pictures, and the sigma of q(z|x), (n, latent_dim), or None without one."""
     code = model.encode(x.to(device_of(model)))
     if isinstance(code, tuple):
         mu, logvar = code
@@ -481,11 +493,14 @@ def encode_cloud(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
     return code.cpu(), None
 
 
-def check_model(model: object, shape: Sequence[int], name: str = "the model", latent_dim: int | None = None) -> None:
-    """Make sure that a model turns pictures of this shape into codes, of `latent_dim` numbers, and back.
+def check_model(
+    model: LatentModel, shape: Sequence[int], name: str = "the model", latent_dim: int | None = None
+) -> None:
+    """Check that a model encodes pictures of this shape (C, H, W), to codes of `latent_dim` numbers unless None.
 
-    Raises TypeError for what is no such model, ValueError for another shape, another code or weights that are not
-    finite.
+    Raises:
+        TypeError: It is not such a model.
+        ValueError: It takes another shape, has other codes, or its weights are not finite.
     """
     if not isinstance(model, nn.Module) or not all(
         callable(getattr(model, part, None)) for part in ("encode", "decode")
@@ -509,14 +524,16 @@ def check_model(model: object, shape: Sequence[int], name: str = "the model", la
 
 
 def describe(thing: object) -> str:
-    """A thing in a few words, for messages."""
+    """Name an object's type, for error messages."""
     return "None" if thing is None else f"of type {type(thing).__name__}"
 
 
 def test_pictures(pictures: Dataset | Tensor) -> Tensor:
-    """The pictures to look at, (n, C, H, W) in [0, 1]: a data set's test pictures, or the tensor itself.
+    """Return a data set's test pictures, or the tensor itself, as (n, C, H, W) in [0, 1].
 
-    Raises TypeError and ValueError for what holds no pictures.
+    Raises:
+        TypeError: It is neither a data set nor a tensor.
+        ValueError: It has another shape, or no picture.
     """
     x = pictures.test.x if isinstance(pictures, Dataset) else pictures
     if not isinstance(x, Tensor):

@@ -1,8 +1,8 @@
-"""What the live figures share, on Python's side: a decoder packed small enough for a page, and the page's HTML.
+"""The Python side that live figures share: decoders packed small enough for a page, and the HTML.
 
-A live figure is one piece of HTML with everything in it: a still picture with its alternative text, and a script that
-puts a figure to move in its place. It needs no network, no kernel and no widget library. The JavaScript lies in js/, in
-the order of reading: decoder.js (how a decoder runs in a page), live.js (what all figures share), then one file each.
+A live figure is one piece of HTML: a still picture with its alternative text, and a script that replaces it with an
+interactive figure. It needs no network, no kernel and no widget library. The JavaScript is in js/; read decoder.js (how
+a decoder runs in a page) first, then live.js (what all figures share), then each figure's file.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from torch import Tensor, nn
 
 from .. import evaluation, plots
 from ..data import Dataset
+from ..types import LatentModel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 JS = Path(__file__).parent / "js"
-TOLERANCE = 2.5 / 255  # how far a pixel of the page may lie from the model's
-BASES = (4, 8, 12, 16, 20, 24, 32, 40, 48, 64)  # how many base pictures are tried
+TOLERANCE = 2.5 / 255  # largest difference of a pixel between the page and the model
+BASES = (4, 8, 12, 16, 20, 24, 32, 40, 48, 64)  # numbers of base pictures to try
 HINT = "Run this cell to move it."
-_made = count()
+_number = count()
 
 Array = NDArray[np.float32]
 
@@ -43,40 +44,47 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Layer:
-    """One linear layer and its bend, with weights rounded to whole numbers: weight = whole * scale of its row.
+    """A linear layer and its activation, with quantized weights: weight = quantized * scale of its row.
 
-    whole: int8 or int16 (outputs, inputs). scales, bias: (outputs,). bend: a name of `BENDS`.
+    Args:
+        quantized: int8 or int16, (outputs, inputs).
+        scales: (outputs,).
+        bias: (outputs,).
+        activation: A name of `ACTIVATIONS`.
     """
 
-    whole: NDArray[np.int8] | NDArray[np.int16]
+    quantized: NDArray[np.int8] | NDArray[np.int16]
     scales: Array
     bias: Array
-    bend: str
+    activation: str
 
     def __call__(self, x: Array) -> Array:
-        return BENDS[self.bend](x @ (self.whole * self.scales[:, None]).T + self.bias)
+        """Return the outputs (n, outputs) for inputs (n, inputs)."""
+        return ACTIVATIONS[self.activation](x @ (self.quantized * self.scales[:, None]).T + self.bias)
 
     def for_page(self) -> dict[str, Any]:
-        outputs, inputs = self.whole.shape
+        """Return the layer as decoder.js reads it."""
+        outputs, inputs = self.quantized.shape
         return {
             "inputs": inputs,
             "outputs": outputs,
-            "bits": 8 * self.whole.itemsize,
-            "weights": as_data(self.whole),
+            "bits": 8 * self.quantized.itemsize,
+            "weights": as_data(self.quantized),
             "scales": as_data(self.scales),
             "bias": as_data(self.bias),
-            "bend": self.bend,
+            "bend": self.activation,
         }
 
 
 @dataclass(frozen=True)
 class PackedDecoder:
-    """A decoder as the page runs it. Called with codes (n, latent_dim) it gives pictures (n, C, H, W) in [0, 1]."""
+    """A decoder as the page runs it: codes (n, latent_dim) to pictures (n, C, H, W) in [0, 1]."""
 
     layers: tuple[Layer, ...]
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
 
     def __call__(self, z: Tensor) -> Tensor:
+        """Decode codes (n, latent_dim)."""
         values = z.detach().cpu().float().numpy()
         for layer in self.layers:
             values = layer(values)
@@ -84,10 +92,11 @@ class PackedDecoder:
 
     @property
     def bytes(self) -> int:
-        """Size of the weights, before they are written as text (which takes a third more)."""
-        return sum(layer.whole.nbytes + layer.scales.nbytes + layer.bias.nbytes for layer in self.layers)
+        """Size of the weights in bytes; base64 takes a third more."""
+        return sum(layer.quantized.nbytes + layer.scales.nbytes + layer.bias.nbytes for layer in self.layers)
 
     def for_page(self) -> dict[str, Any]:
+        """Return the decoder as decoder.js reads it."""
         return {"shape": self.shape, "layers": [layer.for_page() for layer in self.layers]}
 
 
@@ -95,7 +104,7 @@ def _sigmoid(x: Array) -> Array:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-BENDS: dict[str, Callable[[Array], Array]] = {  # as in decoder.js
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {  # as in decoder.js
     "none": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
     "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
@@ -104,97 +113,114 @@ BENDS: dict[str, Callable[[Array], Array]] = {  # as in decoder.js
     "silu": lambda x: x * _sigmoid(x),
     "gelu": lambda x: 0.5 * x * (1 + np.tanh(0.7978845608 * (x + 0.044715 * x**3))),
 }
-_BEND_OF = {nn.ReLU: "relu", nn.ELU: "elu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid", nn.SiLU: "silu", nn.GELU: "gelu"}
-_PASS = (nn.Identity, nn.Dropout, nn.Flatten, nn.Unflatten)  # they change nothing, once training is over
+_NAME_OF: dict[type[nn.Module], str] = {
+    nn.ReLU: "relu",
+    nn.ELU: "elu",
+    nn.Tanh: "tanh",
+    nn.Sigmoid: "sigmoid",
+    nn.SiLU: "silu",
+    nn.GELU: "gelu",
+}
+_IDENTITIES = (nn.Identity, nn.Dropout, nn.Flatten, nn.Unflatten)  # they leave values as they are, after training
 
 
-def pack(model: nn.Module, codes: Tensor, name: str = "The model") -> PackedDecoder:
-    """The model's decoder, made small: as few bytes as keep every pixel within 2.5/255 of the model's at these codes.
+def pack(model: LatentModel, codes: Tensor, name: str = "The model") -> PackedDecoder:
+    """Pack a model's decoder into as few bytes as keep every pixel within 2.5/255 of the model's at these codes.
 
-    model: has `decoder`, an nn.Sequential of linear layers and bends between them; its pictures are the last layer's
-        output or its sigmoid.
-    codes: (n, latent_dim), a few hundred that cover what the figure can show, its corners too.
+    Most weights are in the last layer, which has one row for each pixel value. At the given codes, its outputs vary in
+    few directions, so it is factored in two: a mix of a few base pictures. Their number and the bits of a weight are
+    the smallest that pass the comparison.
 
-    Most weights are in the last layer, one row for each pixel value. At the codes that are met, its outputs differ in
-    few directions, so it becomes two: a mix of a few base pictures. Their number and the bits of a weight are the
-    smallest that pass the comparison. Raises ValueError for layers that the page can't run, or weights that are no
-    numbers.
+    Args:
+        model: Has a `decoder`, an nn.Sequential of linear layers with activations between them. Its pictures are the
+            last layer's output or its sigmoid.
+        codes: (n, latent_dim), a few hundred that cover what the figure can show, including its corners.
+        name: What error messages call the model.
+
+    Raises:
+        ValueError: The page can't run a layer, or weights are not finite.
     """
-    linear, bends = read_layers(model, name)
+    linear, activations = read_layers(model, name)
     target = evaluation.decode(model, codes)
-    shape = tuple(target.shape[1:])
     hidden = codes.detach().cpu().float().numpy()
-    for (weight, bias), bend in zip(linear[:-1], bends[:-1], strict=True):
-        hidden = BENDS[bend](hidden @ weight.T + bias)
+    for (weight, bias), activation in zip(linear[:-1], activations[:-1], strict=True):
+        hidden = ACTIVATIONS[activation](hidden @ weight.T + bias)
     weight, bias = linear[-1]
     logits = hidden @ weight.T + bias
-    last = next((end for end in (bends[-1], "sigmoid") if _gap(BENDS[end](logits), target) < 1e-3), None)
+    ends = (activations[-1], "sigmoid")
+    last = next((end for end in ends if _largest_gap(ACTIVATIONS[end](logits), target) < 1e-3), None)
     if last is None:
         raise ValueError(
             f"{name} draws other pictures than its decoder's output or the sigmoid of it, and the page knows no more "
             "than that. Put everything that draws into model.decoder."
         )
-    first = tuple(_round(w, b, bend, bits=16) for (w, b), bend in zip(linear[:-1], bends[:-1], strict=True))
-    for ends in _ends(hidden, logits, weight, bias, last):
-        packed = PackedDecoder((*first, *ends), shape)
-        if _gap(packed(codes).flatten(1).numpy(), target) <= TOLERANCE:
+    first = tuple(
+        _quantize(w, b, activation, bits=16) for (w, b), activation in zip(linear[:-1], activations[:-1], strict=True)
+    )
+    for rest in _last_layers(hidden, logits, weight, bias, last):
+        packed = PackedDecoder((*first, *rest), tuple(target.shape[1:]))
+        if _largest_gap(packed(codes).flatten(1).numpy(), target) <= TOLERANCE:
             break
-    return packed  # the last try, 16 bits for every weight, is the best there is
+    return packed  # the last candidate, 16 bits for every weight, is the most exact one
 
 
-def _ends(hidden: Array, logits: Array, weight: Array, bias: Array, bend: str) -> Iterator[tuple[Layer, ...]]:
-    """Ways to write the last layer, smallest first: as a mix of a few base pictures or whole, with 8 or 16 bits."""
+def _last_layers(
+    hidden: Array, logits: Array, weight: Array, bias: Array, activation: str
+) -> Iterator[tuple[Layer, ...]]:
+    """Yield candidates for the last layer, smallest first: factored into base pictures or whole, with 8 or 16 bits."""
     inputs, middle = weight.shape[1], logits.mean(0)
-    spread = np.linalg.qr(hidden - hidden.mean(0), mode="r")
-    directions = np.linalg.svd(weight @ spread.T, full_matrices=False)[0]  # in which the outputs differ, most first
+    spread = np.linalg.qr(hidden - hidden.mean(0)).R
+    directions = np.linalg.svd(weight @ spread.T, full_matrices=False)[0]  # of the outputs' variation, largest first
     sizes = [(bases * bits, bases, bits) for bases in BASES for bits in (8, 16) if bases * bits < 16 * inputs]
     for _, bases, bits in sorted([*sizes, (8 * inputs, 0, 8), (16 * inputs, 0, 16)]):
         if bases == 0:
-            yield (_round(weight, bias, bend, bits),)
+            yield (_quantize(weight, bias, activation, bits),)
         elif bases <= directions.shape[1]:
             base = directions[:, :bases]
             mix, rest = base.T @ weight, base.T @ (bias - middle)
-            share = np.sqrt(np.abs(hidden @ mix.T + rest).max(0).clip(1e-6))  # rounding then hurts all bases alike
+            share = np.sqrt(np.abs(hidden @ mix.T + rest).max(0).clip(1e-6))  # spreads the rounding error evenly
             mix, rest = mix / share[:, None], rest / share
-            yield _round(mix, rest, "none", 16), _round(base * share, middle, bend, bits)
+            yield _quantize(mix, rest, "none", 16), _quantize(base * share, middle, activation, bits)
 
 
-def _gap(values: Array, target: Tensor) -> float:
+def _largest_gap(values: Array, target: Tensor) -> float:
     return float(np.abs(values - target.flatten(1).numpy()).max())
 
 
-def _round(weight: Array, bias: Array, bend: str, bits: int) -> Layer:
+def _quantize(weight: Array, bias: Array, activation: str, bits: int) -> Layer:
     most = 2 ** (bits - 1) - 1
     scales = np.maximum(np.abs(weight).max(1), 1e-30) / most
-    whole = np.rint(weight / scales[:, None]).astype(np.int8 if bits == 8 else np.int16)
-    return Layer(whole, scales.astype(np.float32), bias.astype(np.float32), bend)
+    quantized = np.rint(weight / scales[:, None]).astype(np.int8 if bits == 8 else np.int16)
+    return Layer(quantized, scales.astype(np.float32), bias.astype(np.float32), activation)
 
 
-def read_layers(model: nn.Module, name: str = "The model") -> tuple[list[tuple[Array, Array]], list[str]]:
-    """Weights (outputs, inputs) and biases of the decoder's linear layers, and the name of the bend after each.
+def read_layers(model: LatentModel, name: str = "The model") -> tuple[list[tuple[Array, Array]], list[str]]:
+    """Return weights (outputs, inputs) and bias of each linear layer of the decoder, and the activation after each.
 
-    Raises ValueError where the decoder is missing, has other layers, or weights that are not finite.
+    Raises:
+        ValueError: The decoder is missing, has other layers, or weights that are not finite.
     """
     decoder = getattr(model, "decoder", None)
     if not isinstance(decoder, nn.Sequential):
         raise ValueError(f"{name} needs a `decoder` that is an nn.Sequential of layers, but it is {kind(decoder)}.")
-    linear, bends = [], []
+    linear: list[tuple[Array, Array]] = []
+    activations: list[str] = []
     for layer in _flat(decoder):
         if isinstance(layer, nn.Linear):
             bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
-            linear.append((_numbers(layer.weight, name), _numbers(bias, name)))
-            bends.append("none")
-        elif type(layer) in _BEND_OF and bends and bends[-1] == "none" and getattr(layer, "alpha", 1.0) == 1.0:
-            bends[-1] = _BEND_OF[type(layer)]
-        elif not isinstance(layer, _PASS):
-            known = ", ".join(["Linear", *(bend.__name__ for bend in _BEND_OF)])
+            linear.append((_finite(layer.weight, name), _finite(bias, name)))
+            activations.append("none")
+        elif type(layer) in _NAME_OF and activations[-1:] == ["none"] and getattr(layer, "alpha", 1.0) == 1.0:
+            activations[-1] = _NAME_OF[type(layer)]
+        elif not isinstance(layer, _IDENTITIES):
+            known = ", ".join(["Linear", *(activation.__name__ for activation in _NAME_OF)])
             raise ValueError(
                 f"{name}'s decoder has a layer that the page can't run: {layer}. It can run {known}, each bend "
                 "after a Linear layer, and ELU with alpha 1. Other models: show pictures that Python has drawn."
             )
     if not linear:
         raise ValueError(f"{name}'s decoder has no Linear layer, so the page has nothing to run.")
-    return linear, bends
+    return linear, activations
 
 
 def _flat(layers: nn.Sequential) -> Iterator[nn.Module]:
@@ -205,7 +231,7 @@ def _flat(layers: nn.Sequential) -> Iterator[nn.Module]:
             yield layer
 
 
-def _numbers(values: Tensor, name: str) -> Array:
+def _finite(values: Tensor, name: str) -> Array:
     array = values.detach().cpu().float().numpy()
     if not np.isfinite(array).all():
         raise ValueError(
@@ -216,17 +242,19 @@ def _numbers(values: Tensor, name: str) -> Array:
 
 
 def kind(thing: object) -> str:
-    """A thing's type, as an error names it."""
+    """Name an object's type, for error messages."""
     return "missing" if thing is None else f"a {type(thing).__name__}"
 
 
 # Models and pictures
 
 
-def as_models(model: nn.Module | Mapping[str, nn.Module], pictures: Dataset) -> dict[str, nn.Module]:
-    """One model or several by name, as name -> model. A model on its own is called by what it is.
+def as_models(model: LatentModel | Mapping[str, LatentModel], pictures: Dataset) -> dict[str, LatentModel]:
+    """Return one model, or several by name, as name -> model. A single model is named by its class.
 
-    Raises TypeError where these are no models or no data set.
+    Raises:
+        TypeError: These are not models, or `pictures` is not a data set.
+        ValueError: The mapping is empty.
     """
     if not isinstance(pictures, Dataset):
         raise TypeError(f"pictures must be a data set, such as data.load('cats_dogs'), not {kind(pictures)}.")
@@ -242,31 +270,43 @@ def as_models(model: nn.Module | Mapping[str, nn.Module], pictures: Dataset) -> 
 
 @dataclass(frozen=True)
 class Codes:
-    """Where a model puts pictures: centers (n, latent_dim), and for a VAE widths (n, latent_dim), the clouds' sigma."""
+    """Codes of pictures.
+
+    Args:
+        center: (n, latent_dim); for a VAE the mu of q(z|x).
+        width: The sigma of q(z|x), (n, latent_dim); None for an autoencoder.
+    """
 
     center: Tensor
     width: Tensor | None
 
     @property
     def numbers(self) -> int:
+        """How many numbers a code has: latent_dim."""
         return self.center.shape[1]
 
     @property
     def spread(self) -> Tensor:
-        """Standard deviation of each number over all pictures, the clouds' own widths counted in: (latent_dim,)."""
+        """Standard deviation of each number of z over all pictures, q(z|x)'s own variance included: (latent_dim,)."""
         own = 0 if self.width is None else self.width.square().mean(0)
         return (self.center.var(0) + own).sqrt()
 
 
 @torch.no_grad()
-def encode(model: nn.Module, x: Tensor, name: str = "The model") -> Codes:
-    """Codes of pictures x (n, C, H, W). Raises ValueError where they are not finite or not (n, latent_dim)."""
-    parameters = [model.encode(part.to(next(model.parameters()).device)) for part in floats(x).split(1000)]
-    if isinstance(parameters[0], tuple):
-        center, logvar = (torch.cat(parts).cpu() for parts in zip(*parameters, strict=True))
-        codes = Codes(center, (0.5 * logvar).exp())
-    else:
-        codes = Codes(torch.cat(parameters).cpu(), None)
+def encode(model: LatentModel, x: Tensor, name: str = "The model") -> Codes:
+    """Return the codes of pictures x (n, C, H, W).
+
+    Raises:
+        ValueError: They are not finite or not (n, latent_dim).
+    """
+    centers, widths = [], []
+    for part in floats(x).split(1000):
+        code = model.encode(part.to(next(model.parameters()).device))
+        if isinstance(code, tuple):
+            widths.append((0.5 * code[1]).exp().cpu())
+            code = code[0]
+        centers.append(code.cpu())
+    codes = Codes(torch.cat(centers), torch.cat(widths) if widths else None)
     if codes.center.ndim != 2:
         raise ValueError(f"{name}'s codes must be lists of numbers, but their shape is {tuple(codes.center.shape)}.")
     if not all(values.isfinite().all() for values in (codes.center, codes.width) if values is not None):
@@ -275,18 +315,18 @@ def encode(model: nn.Module, x: Tensor, name: str = "The model") -> Codes:
 
 
 def choose(pictures: Dataset, n: int) -> list[int]:
-    """Indices of n test pictures (or all there are): the two that are followed first, then others by chance."""
+    """Return the indices of n test pictures, or of all: first the two that are followed, then others at random."""
     order = torch.randperm(len(pictures.test), generator=torch.Generator().manual_seed(0)).tolist()
     return [*pictures.followed, *(i for i in order if i not in pictures.followed)][:n]
 
 
 def floats(x: Tensor) -> Tensor:
-    """Pictures in [0, 1], whether they are kept so or as bytes."""
+    """Return pictures as floats in [0, 1], whether stored as such or as bytes."""
     return x / 255 if x.dtype == torch.uint8 else x
 
 
 def sheet(x: Tensor, columns: int = 16) -> dict[str, Any]:
-    """Pictures x (n, C, H, W) for the page: one image of them all, in 256 colors, `columns` in a row."""
+    """Return pictures x (n, C, H, W) for the page, as one image of 256 colors with `columns` pictures in a row."""
     from PIL import Image
 
     n, channels, height, width = x.shape
@@ -294,7 +334,7 @@ def sheet(x: Tensor, columns: int = 16) -> dict[str, Any]:
     filled[:n] = floats(x)
     array = (plots.to_image(plots.mosaic(filled, columns)) * 255).round().astype(np.uint8)
     data = io.BytesIO()
-    few = Image.fromarray(array).quantize(256, dither=Image.Dither.NONE)  # half the size, and no eye sees it
+    few = Image.fromarray(array).quantize(256, dither=Image.Dither.NONE)  # half the size, without a visible change
     few.convert("RGB").save(data, "WEBP", lossless=True)
     return {"sheet": as_address(data.getvalue(), "image/webp"), "columns": columns, "shape": [channels, height, width]}
 
@@ -304,9 +344,11 @@ def sheet(x: Tensor, columns: int = 16) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class LiveFigure:
-    """A figure to move. A notebook shows it when it is a cell's last line.
+    """An interactive figure, which a notebook shows if it is a cell's last expression.
 
-    html: everything in one piece. text: what it shows, for who cannot see it.
+    Args:
+        html: The whole figure.
+        text: Its alternative text.
     """
 
     html: str
@@ -319,11 +361,15 @@ class LiveFigure:
 def live_figure(
     build: str, data: Mapping[str, Any], scripts: Sequence[str], still: Figure, alt: str, hint: str = HINT
 ) -> LiveFigure:
-    """One output with everything in it.
+    """Assemble a live figure.
 
-    build: the JavaScript function build(root, data, state) that makes the figure. data: what it is given, fit for JSON.
-    scripts: files of js/ that it needs beside decoder.js and live.js. still: a matplotlib figure, shown until the
-    script has run, and closed here. alt: what the picture shows. hint: a line below it.
+    Args:
+        build: The name of the JavaScript function build(root, data, state) that makes the figure.
+        data: Its second argument, fit for JSON.
+        scripts: Files of js/ that it needs, besides decoder.js and live.js.
+        still: The matplotlib figure that is shown until the script has run; it is closed here.
+        alt: The alternative text of `still`.
+        hint: A line below it.
     """
     import matplotlib.pyplot as plt
     from PIL import Image
@@ -338,7 +384,7 @@ def live_figure(
     style = (JS / "live.css").read_text(encoding="utf-8")
     colors = ["currentColor" if color == plots.INK else color for color in plots.CLASSES]
     payload = as_script({**data, "colors": colors})
-    mark = hashlib.sha256(f"{next(_made)} {payload}".encode()).hexdigest()[:12]  # the same in every run of a notebook
+    mark = hashlib.sha256(f"{next(_number)} {payload}".encode()).hexdigest()[:12]  # equal in every run of a notebook
     html = (
         f'<div data-live="{mark}"><div class="vae-live-still">'
         f'<img src="{as_address(small.getvalue(), "image/png")}" alt="{escape(alt)}" width="{width}" '
@@ -350,16 +396,16 @@ def live_figure(
 
 
 def as_script(value: object) -> str:
-    """A value as JavaScript that may stand inside HTML."""
+    """Return a value as JavaScript that is safe inside HTML."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/").replace("<!--", "<\\!--")
 
 
 def as_address(data: bytes, kind: str = "application/octet-stream") -> str:
-    """Bytes as the text of a data: address."""
+    """Return bytes as a data: URL."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def as_data(values: NDArray[Any] | Tensor) -> str:
-    """An array's bytes, lowest byte first; tensors as float32."""
+    """Return an array's little-endian bytes as a data: URL; tensors become float32."""
     array = values.detach().cpu().float().numpy() if isinstance(values, Tensor) else values
     return as_address(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).tobytes())

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from scripts.grading.course import Term
 from scripts.grading.question import Mistake, Part, Question
+from scripts.grading.terms import Term
 
 
 def pca_reconstruct(x: Tensor, x_train: Tensor, k: int) -> Tensor:
@@ -15,7 +15,7 @@ def pca_reconstruct(x: Tensor, x_train: Tensor, k: int) -> Tensor:
 
 
 def _vectors(x_train: Tensor) -> Tensor:
-    """All principal directions, as columns, the largest first."""
+    """Return all principal directions, as columns, the largest first."""
     return torch.linalg.svd(x_train - x_train.mean(0), full_matrices=False)[2].T
 
 
@@ -75,7 +75,7 @@ def _batch_mean(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
 
 
 def _pooled(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
-    """All hidden pixels of the batch in one average, whichever picture they are in."""
+    """Average over all hidden pixels of the batch together, whichever picture they are in."""
     return (((x_hat - x).square() * hidden).sum() / hidden.sum().clamp(min=1)).expand(len(x))
 
 
@@ -112,26 +112,26 @@ def _wrong_order(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
 
 
 def questions(term: Term) -> tuple[Question, ...]:
-    dice = torch.Generator().manual_seed(term.seed)
+    generator = torch.Generator().manual_seed(term.seed)
     code, bits = term.constants["autoencoder"]["CODE"], term.constants["autoencoder"]["BITS"]
 
     def some(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=dice)
+        return torch.randn(shape, generator=generator)
 
     def pictures(count: int, pixels: int) -> Tensor:
-        """Pixels that vary by very different amounts, away from 0, so that directions are clear."""
+        """Draw pixels that vary by very different amounts, away from 0, so that directions are clear."""
         turn = torch.linalg.qr(some(pixels, pixels))[0]
         return some(count, pixels) * torch.logspace(0.5, -1, pixels) @ turn + 2 + some(pixels)
 
     def half(*shape: int) -> Tensor:
-        """Booleans, at least one True and one False in each row."""
-        drawn = torch.rand(*shape, generator=dice) < 0.5
+        """Draw booleans, at least one True and one False in each row."""
+        drawn = torch.rand(*shape, generator=generator) < 0.5
         drawn[:, 0], drawn[:, 1] = True, False
         return drawn
 
     sets = [pictures(9, 4), pictures(40, 6)]
     turn = torch.linalg.qr(some(3, 3))[0]
-    angle = 0.3 + 0.8 * torch.rand((), generator=dice)
+    angle = 0.3 + 0.8 * torch.rand((), generator=generator)
     plane = torch.stack([torch.stack([angle.cos(), -angle.sin()]), torch.stack([angle.sin(), angle.cos()])])
     return (
         Question(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Laplace, Normal, kl_divergence
 
-from scripts.grading.course import Term
 from scripts.grading.question import Mistake, Part, Question
+from scripts.grading.terms import Term
 
 
 def kl_between(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:
@@ -145,11 +145,11 @@ def _floor_ignored(mu: Tensor, logvar: Tensor, floor: float) -> Tensor:
 
 
 def questions(term: Term) -> tuple[Question, ...]:
-    dice = torch.Generator().manual_seed(term.seed + 3)
+    generator = torch.Generator().manual_seed(term.seed + 3)
     m, s = term.constants["loss"]["M"], term.constants["loss"]["S"]
 
     def some(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=dice)
+        return torch.randn(shape, generator=generator)
 
     def two(batch: int, latents: int) -> dict[str, Tensor]:
         return {name: some(batch, latents) * 0.8 + 0.3 for name in ("mu_q", "logvar_q", "mu_p", "logvar_p")}
@@ -166,7 +166,7 @@ def questions(term: Term) -> tuple[Question, ...]:
         return whole(batch, pixels, latents, s, 1.0) | {"mu": zero, "logvar": zero}
 
     def codes(batch: int, latents: int) -> dict[str, object]:
-        """Latents with a KL from almost 0 to some nats."""
+        """Draw latents with a KL from almost 0 to some nats."""
         width = torch.logspace(-1, 0.4, latents)
         return {"mu": some(batch, latents) * width, "logvar": 0.5 * some(batch, latents) * width}
 

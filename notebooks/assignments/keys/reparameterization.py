@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from scripts.grading.course import Term
 from scripts.grading.question import Mistake, Part, Question
+from scripts.grading.terms import Term
 
 
 def laplace_draw(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
@@ -109,17 +109,17 @@ def _scores_alone(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: flo
 
 
 def questions(term: Term) -> tuple[Question, ...]:
-    dice = torch.Generator().manual_seed(term.seed + 2)
+    generator = torch.Generator().manual_seed(term.seed + 2)
     numbers = term.constants["reparameterization"]
     center, log_scale, pull = numbers["MU"], numbers["LOG_B"], numbers["K"]
 
     def some(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=dice)
+        return torch.randn(shape, generator=generator)
 
     def uniform(*shape: int) -> Tensor:
-        """Between 0.02 and 0.98, and nowhere near the median."""
-        drawn = 0.02 + 0.43 * torch.rand(*shape, generator=dice)
-        return torch.where(torch.rand(*shape, generator=dice) < 0.5, drawn, 1 - drawn)
+        """Draw numbers between 0.02 and 0.98, and nowhere near the median."""
+        drawn = 0.02 + 0.43 * torch.rand(*shape, generator=generator)
+        return torch.where(torch.rand(*shape, generator=generator) < 0.5, drawn, 1 - drawn)
 
     def draw(*shape: int) -> dict[str, Tensor]:
         return {"mu": 2 * some(*shape), "log_b": some(*shape) - 0.5, "u": uniform(*shape)}

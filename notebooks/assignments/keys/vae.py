@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from scripts.grading.course import Term
 from scripts.grading.question import Mistake, Part, Question
+from scripts.grading.terms import Term
 
 
 def sample_aggregate(mu: Tensor, logvar: Tensor, index: Tensor, epsilon: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def log_aggregate(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def _each(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-    """log N(z; mu_i, sigma_i^2): (n, N, latents)."""
+    """Return log N(z; mu_i, sigma_i^2) for each draw, cloud and latent: (n, N, latents)."""
     return Normal(mu, (0.5 * logvar).exp()).log_prob(z[:, None])
 
 
@@ -112,18 +112,20 @@ def _deviation(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def questions(term: Term) -> tuple[Question, ...]:
-    dice = torch.Generator().manual_seed(term.seed + 1)
+    generator = torch.Generator().manual_seed(term.seed + 1)
     a, s = term.constants["vae"]["A"], term.constants["vae"]["S"]
 
     def some(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=dice)
+        return torch.randn(shape, generator=generator)
 
     def clouds(count: int, latents: int) -> dict[str, Tensor]:
         return {"mu": 2 * some(count, latents), "logvar": some(count, latents) - 0.7}
 
     def picks(count: int, draws: int) -> Tensor:
-        """Numbers of pictures: one twice, and not in order."""
-        return torch.cat([torch.tensor([count - 1, 0, 0]), torch.randint(count, (draws,), generator=dice)])
+        """Draw numbers of pictures: one twice, and not in order."""
+        return torch.cat(
+            [torch.tensor([count - 1, 0, 0]), torch.randint(count, (draws,), generator=generator)]
+        )
 
     def draws(count: int, latents: int, number: int) -> dict[str, Tensor]:
         return clouds(count, latents) | {"index": picks(count, number), "epsilon": some(number + 3, latents)}

@@ -1,6 +1,6 @@
-"""What a hidden test does inside the student's kernel: run a function on the probes, and report what came out.
+"""Observe a student's function inside the student's kernel: run it on a test's probes, and report what came out.
 
-No answer is here and no verdict: the grading process, which the student's code does not share, judges the report.
+Here is no answer and no verdict: the grading process, which the student's code does not share, judges the report.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,14 @@ from torch import Tensor
 MIME = "application/x-vae-observations+json"
 SECONDS = 5  # for one call of a student's function
 MOST_NUMBERS = 200_000  # in one result
-DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float64, torch.float32, torch.int64, torch.bool)}
+DTYPES: dict[str, tuple[torch.dtype, type[np.generic]]] = {
+    "float64": (torch.float64, np.float64),
+    "float32": (torch.float32, np.float32),
+    "int64": (torch.int64, np.int64),
+    "bool": (torch.bool, np.bool_),
+}
 
-
-SLOW: set[str] = set()  # functions that took longer, once
+SLOW: set[str] = set()  # names of functions that took longer than SECONDS, once
 
 
 class TooSlow(RuntimeError):
@@ -32,14 +36,15 @@ class TooSlow(RuntimeError):
 
 
 class Observed(Exception):
-    """Ends a test cell when its report is out: what follows is for the student's eyes."""
+    """Raised to end a test cell when its report is out: what follows in the cell is for the student's eyes."""
 
     def _render_traceback_(self) -> list[str]:
+        """Show nothing; IPython asks for this."""
         return []
 
 
 def encode(value: Any) -> Any:
-    """A value as JSON: tensors, numbers, None, tuples of them; anything else by its type's name."""
+    """Encode a value for JSON: tensors, numbers, None, tuples of them; anything else by its type's name."""
     if isinstance(value, Tensor):
         value = value.detach().cpu()
         name = str(value.dtype).removeprefix("torch.")
@@ -47,7 +52,7 @@ def encode(value: Any) -> Any:
             return {"other": f"a tensor of shape {tuple(value.shape)}, {name}"}
         if name not in DTYPES:  # half precision, other integers
             name = "float32" if value.is_floating_point() else "int64"
-        raw = value.to(DTYPES[name]).contiguous().numpy().tobytes()
+        raw = value.to(DTYPES[name][0]).contiguous().numpy().tobytes()
         return {"tensor": base64.b64encode(raw).decode(), "dtype": name, "shape": list(value.shape)}
     if value is None or isinstance(value, bool):
         return {"plain": value}
@@ -59,7 +64,7 @@ def encode(value: Any) -> Any:
 
 
 class Other:
-    """In place of a value that is no tensor and no number: a student returned it, and only its kind is known."""
+    """Stand for a value that is no tensor and no number: a student returned it, and only its kind is known."""
 
     def __init__(self, what: str):
         self.what = what
@@ -69,14 +74,17 @@ class Other:
 
 
 def decode(coded: Any) -> Any:
-    """What `encode` made a value into. Raises ValueError for anything else: a report comes from untrusted code."""
+    """Decode what `encode` returned; of a value without numbers only its kind is known, as `Other`.
+
+    Raises:
+        ValueError: It is something else: a report comes from untrusted code.
+    """
     match coded:
         case {"tensor": str(raw), "dtype": str(name), "shape": list(shape)} if name in DTYPES:
             if not all(type(size) is int and 0 <= size <= MOST_NUMBERS for size in shape) or len(shape) > 8:
                 raise ValueError("no shape of a tensor")
-            numpy_type = {"float64": np.float64, "float32": np.float32, "int64": np.int64, "bool": np.bool_}[name]
-            values = np.frombuffer(base64.b64decode(raw, validate=True), dtype=numpy_type)
-            return torch.from_numpy(values.copy()).reshape(shape)
+            values = np.frombuffer(base64.b64decode(raw, validate=True), dtype=DTYPES[name][1]).copy()
+            return torch.from_numpy(values).reshape(shape)
         case {"plain": None | bool() | int() | float() as value}:
             return value
         case {"tuple": list(values)} if len(values) <= 16:
@@ -88,7 +96,7 @@ def decode(coded: Any) -> Any:
 
 @contextlib.contextmanager
 def at_most(seconds: int) -> Iterator[None]:
-    """Raise TooSlow in the block after that time, where the system has alarms (not on Windows)."""
+    """Raise TooSlow in the block after that time, if the system has alarms (not on Windows)."""
     if not hasattr(signal, "setitimer"):
         yield
         return
@@ -112,9 +120,10 @@ def _probes() -> dict[str, Any]:
 
 
 def observe(test: str, function: Callable[..., Any]) -> None:
-    """Run the function on the probes of this test, "QUESTION-PART", and put what came out into the cell's output.
+    """Run a function on the probes of this test, "QUESTION-PART", and put the report into the cell's output.
 
-    Raises Observed at the end.
+    Raises:
+        Observed: Always, at the end.
     """
     from IPython.display import display
 
@@ -123,7 +132,12 @@ def observe(test: str, function: Callable[..., Any]) -> None:
 
 
 def report(function: Callable[..., Any], test: dict[str, Any]) -> list[dict[str, Any]]:
-    """For each probe what the function returned, and the gradients asked for; or why there is nothing."""
+    """Return for each probe what the function returned, and the gradients asked for; or why there is nothing.
+
+    Args:
+        function: The student's.
+        test: The test's entry in the file of probes (see `question.probes_of`).
+    """
     from vae_utils.exercises.attempt import Attempt, Stopped, complaint, guard, is_stub, seed
     from vae_utils.exercises.exercise import Probe, observe
 
@@ -140,7 +154,7 @@ def report(function: Callable[..., Any], test: dict[str, Any]) -> list[dict[str,
         for number, coded in enumerate(test["probes"]):
             seed(number)
             arguments = {key: decode(value) for key, value in coded.items()}
-            probe = Probe(lambda arguments=arguments: arguments, gradients=tuple(test["gradients"]))
+            probe = Probe(partial(dict, arguments), gradients=tuple(test["gradients"]))
             try:
                 with at_most(SECONDS):
                     seen = observe(attempt, probe)

@@ -1,1 +1,1 @@
-"""The exercises, one module each: the solution, the known mistakes with their explanations, and what they are tried on."""
+"""The exercises, one module each: solution, hints, probes, and the known mistakes with their explanations."""

@@ -221,15 +221,15 @@ MISTAKES = (
 )
 
 GREY = 2  # the probe of one grey pixel
-CONFIDENT = 200.0  # where sigmoid is exactly 0 or 1, so that its logarithm is of no use
+CONFIDENT = 200.0  # a logit whose sigmoid is exactly 0 or 1, so that its logarithm is of no use
 
 
 def _is_confident(probe: Probe) -> bool:
     return bool((probe.make()["logits"].abs() >= CONFIDENT).any())
 
 
-def _is_a_roll(attempt: Attempt, exercise: Exercise) -> bool:
-    """Whether the grey pixel is taken as white in about as many calls as it should, else as black."""
+def _samples_the_target(attempt: Attempt, exercise: Exercise) -> bool:
+    """Return whether the grey pixel counts as white in the right share of calls, and as black in all others."""
     logits, x = exercise.probes[GREY].make().values()
     white, black = (exercise.answer(logits, torch.full_like(x, value)) for value in (1.0, 0.0))
     count, calls = 0, 200
@@ -247,12 +247,12 @@ def _is_a_roll(attempt: Attempt, exercise: Exercise) -> bool:
     return abs(count / calls - share) < 6 * (share * (1 - share) / calls) ** 0.5
 
 
-def _of_confident(numbers: list, exercise: Exercise, attempt: Attempt) -> str | None:
-    """The mistake of what is right but for confident logits; None where it is none that we know."""
+def _of_confident(values: list[Tensor], exercise: Exercise, attempt: Attempt) -> str | None:
+    """Return the slug of the mistake that shows on confident logits only; None if it is none of the known ones."""
     place = next(i for i, probe in enumerate(exercise.probes) if _is_confident(probe))
-    got, right = numbers[place].detach(), exercise.observed(exercise.answer, place)["value"].detach()
+    got, right = values[place].detach(), exercise.observed(exercise.answer, place)["value"].detach()
     if got.isfinite().all():
-        costs = right > 0  # the pixels where it is sure and wrong: bounded, they cost less than they should
+        costs = right > 0  # pixels that are confident and wrong: if bounded, they cost less than they should
         return "clamped" if bool((got[costs] < right[costs]).all()) else None
     logits, x = (torch.tensor([30.0, -30.0, 30.0, -30.0]).view(4, 1, 1, 1), exercise.probes[place].make()["x"])
     try:
@@ -263,7 +263,7 @@ def _of_confident(numbers: list, exercise: Exercise, attempt: Attempt) -> str | 
 
 
 def judge(attempt: Attempt, exercise: Exercise) -> Result:
-    """By comparison; and what can be written in many ways, by what it does."""
+    """Judge by comparison; recognize mistakes that can be written in many ways by what they do."""
     stopped = None
     try:
         result = by_comparison(attempt, exercise)
@@ -271,24 +271,24 @@ def judge(attempt: Attempt, exercise: Exercise) -> Result:
         result, stopped = Result(False, None, str(error)), error
     if result.passed or result.mistake:
         return result
-    numbers, agrees = [], []
+    values, agrees = [], []
     for i in range(len(exercise.probes)):
         try:
             seen = exercise.observed(attempt, i)
         except Stopped as error:
-            if "within the support (Boolean())" in str(error):  # what Bernoulli says to grey pixels
+            if "within the support (Boolean())" in str(error):  # torch's Bernoulli, given grey pixels
                 return Result(False, "grey-refused", f"{exercise.mistake('grey-refused').why}\n\n{error}")
-            if "between 0 and 1" in str(error) or "parameter probs" in str(error):  # F.binary_..., Bernoulli to logits
+            if "between 0 and 1" in str(error) or "parameter probs" in str(error):  # F.binary_..., Bernoulli
                 return Result(False, "no-sigmoid", f"{NOT_LOGITS}\n\n{error}")
             raise (stopped or error) from None
-        numbers.append(seen["value"])
+        values.append(seen["value"])
         agrees.append(agree(seen, exercise.observed(exercise.answer, i)))
-    if not agrees[GREY] and _is_a_roll(attempt, exercise):
+    if not agrees[GREY] and _samples_the_target(attempt, exercise):
         evidence = result.message[result.message.find("This went in") :]
         return Result(False, "sampled-target", f"{exercise.mistake('sampled-target').why}\n\n{evidence}")
     if agrees != [not _is_confident(probe) for probe in exercise.probes]:
         return result
-    slug = _of_confident(numbers, exercise, attempt)
+    slug = _of_confident(values, exercise, attempt)
     if slug is None:
         return result
     return Result(

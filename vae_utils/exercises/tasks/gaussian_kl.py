@@ -219,8 +219,9 @@ MISTAKES = (
 
 
 def _right_on_average(attempt: Attempt, exercise: Exercise, number: int) -> bool:
-    """Whether what is random about the results for a probe averages out to the right ones, over 20 to 400 calls."""
+    """Return whether the random results for a probe average out to the right ones, over 20 to 400 calls."""
     right = as_double(exercise.observed(exercise.answer, number)["value"])
+    assert right is not None
     arguments = exercise.probes[number].make()
     seed(3000 + number)
     found: list[Tensor] = []
@@ -229,7 +230,7 @@ def _right_on_average(attempt: Attempt, exercise: Exercise, number: int) -> bool
             value = as_double(attempt(*arguments.values()))
         except Stopped:
             return False
-        if value is None or right is None or value.shape != right.shape:
+        if value is None or value.shape != right.shape:
             return False
         found.append(value)
         if calls % 20 == 0:
@@ -241,11 +242,13 @@ def _right_on_average(attempt: Attempt, exercise: Exercise, number: int) -> bool
 
 
 def judge(attempt: Attempt, exercise: Exercise) -> Result:
-    """By comparison; and an estimate from draws by its average over many calls."""
+    """Judge by comparison; recognize an estimate from draws by its average over many calls."""
     result = by_comparison(attempt, exercise)
     if result.passed or result.mistake or not result.message.startswith(RANDOM):
         return result
-    if not all(_right_on_average(attempt, exercise, number) for number in (1, 4)):  # one code of one; two of three
+    if not all(
+        _right_on_average(attempt, exercise, number) for number in (1, 4)
+    ):  # a single code of one number; two codes of three
         return result
     evidence = result.message[result.message.find("This went in") :]
     return Result(False, "monte-carlo", f"{exercise.mistake('monte-carlo').why}\n\n{evidence}")

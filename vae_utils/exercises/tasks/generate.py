@@ -152,12 +152,12 @@ MISTAKES = (
 
 
 class _Decoder:
-    """A fixed decoder that remembers the codes it was given. Like those of the course, it takes (batch, latent_dim)."""
+    """A fixed decoder that records the codes it is given. Like those of the course, it takes (batch, latent_dim)."""
 
     def __init__(self, latent_dim: int):
-        dice = torch.Generator().manual_seed(latent_dim)
-        self.weight = torch.randn(latent_dim, 6, generator=dice)
-        self.latent_dim, self.codes = latent_dim, []
+        self.weight = torch.randn(latent_dim, 6, generator=torch.Generator().manual_seed(latent_dim))
+        self.latent_dim = latent_dim
+        self.codes: list[Tensor] = []
 
     def __call__(self, z: Tensor) -> Tensor:
         if not isinstance(z, Tensor):
@@ -165,27 +165,27 @@ class _Decoder:
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"decode takes codes of shape (batch, {self.latent_dim}), not {tuple(z.shape)}")
         self.codes.append(z.detach().clone())
-        return self.draw(z)
+        return self.decode(z)
 
-    def draw(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor) -> Tensor:
         return (z @ self.weight.to(z.dtype)).sigmoid().unflatten(1, SHAPE)
 
 
 class _Seen:
-    """What one call did: the codes that were decoded, the pictures returned, and how these hang together."""
+    """What one call did: the codes that were decoded, the pictures returned, and how the two are related."""
 
     def __init__(self, function: Callable[..., Any], n: int = N, latent_dim: int = LATENT):
         decode = _Decoder(latent_dim)
         self.pictures = function(decode, n, latent_dim)
         self.codes = torch.cat([z.double() for z in decode.codes]) if decode.codes else torch.empty(0, latent_dim)
-        drawn = decode.draw(self.codes)
+        decoded = decode.decode(self.codes)
         if not isinstance(self.pictures, Tensor):
             self.how = "no tensor"
-        elif self.pictures.shape == drawn.shape and close(self.pictures, drawn.float()):
+        elif self.pictures.shape == decoded.shape and close(self.pictures, decoded.float()):
             self.how = "decoded"
-        elif self.pictures.shape == drawn.shape and close(self.pictures, drawn.float().sigmoid()):
+        elif self.pictures.shape == decoded.shape and close(self.pictures, decoded.float().sigmoid()):
             self.how = "a sigmoid too many"
-        elif self.pictures.shape == drawn.shape:
+        elif self.pictures.shape == decoded.shape:
             self.how = "not what decode returned"
         elif not len(self.codes):
             self.how = f"decode not called, {tuple(self.pictures.shape[1:])}"
@@ -194,6 +194,7 @@ class _Seen:
 
 
 def _fingerprint(first: _Seen, second: _Seen) -> dict[str, Any]:
+    """Return what characterizes two calls: enough to tell the known mistakes apart."""
     z = first.codes if len(first.codes) else torch.zeros(1, 1).double()
     constant = same_in_rows(z) or len(z) == 1
     repeats = torch.equal(first.codes, second.codes)
@@ -213,6 +214,7 @@ def _fingerprint(first: _Seen, second: _Seen) -> dict[str, Any]:
 
 
 def _alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Return whether two fingerprints are the same, within the standard errors of their moments."""
     if any(a[name] != b[name] for name in a if name not in ("mean", "deviation")):
         return False
     if a["mean"].shape != b["mean"].shape:
@@ -254,7 +256,7 @@ def _judge(attempt: Attempt, exercise: Exercise) -> Result:
 
 
 def _codes(first: _Seen, second: _Seen) -> str:
-    """The first codes of two calls, for the eye."""
+    """Format the first codes of two calls, and their moments."""
     if not len(first.codes):
         return ""
     two = [numbers(seen.codes[:2].float().round(decimals=2)) for seen in (first, second)]
@@ -266,7 +268,7 @@ def _codes(first: _Seen, second: _Seen) -> str:
 
 
 def _explained(first: _Seen, second: _Seen, seen: dict[str, Any], n: int = N, latent_dim: int = LATENT) -> Result:
-    """What is wrong where no known mistake does the same; most of it by raising Stopped."""
+    """Explain what is wrong if no known mistake does the same, by a Result or by raising Stopped."""
     call = f"`generate(decode, {n}, {latent_dim})`"
     expected = torch.empty(n, *SHAPE)
     if first.how == "no tensor":

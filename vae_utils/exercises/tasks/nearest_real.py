@@ -12,7 +12,7 @@ def nearest_real(samples: Tensor, real: Tensor) -> Tensor:
 
 
 def _squared(samples: Tensor, real: Tensor) -> Tensor:
-    """Squared distances, (samples, real)."""
+    """Return the squared distances, (samples, real)."""
     return (samples.flatten(1)[:, None] - real.flatten(1)[None]).square().sum(2)
 
 

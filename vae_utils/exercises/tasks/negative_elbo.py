@@ -1,5 +1,7 @@
 """Exercise of notebook 04: the negative ELBO, with a weight on the KL."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -374,7 +376,11 @@ FULL = {
 
 
 def _probe(
-    arguments: dict[str, list], about: str, beta: float | None = None, gradients: bool = False, extreme: bool = False
+    arguments: Mapping[str, object],
+    about: str,
+    beta: float | None = None,
+    gradients: bool = False,
+    extreme: bool = False,
 ) -> Probe:
     named = {} if beta is None else {"beta": beta}
     return Probe(
@@ -401,7 +407,7 @@ SURE_PROBE = 5
 
 
 def judge(attempt: Attempt, exercise: Exercise) -> Result:
-    """By comparison; and a bound on confident logits, which may be any, by what it does."""
+    """Judge by comparison; recognize a bound on confident logits, whatever its size, by what it does."""
     result = by_comparison(attempt, exercise)
     if result.passed or result.mistake:
         return result
@@ -414,7 +420,7 @@ def judge(attempt: Attempt, exercise: Exercise) -> Result:
         return result
     finite = bool(seen[SURE_PROBE]["value"].isfinite().all())
     logits, *others = exercise.probes[SURE_PROBE].make().values()
-    # What overflows is right at 30, and what is bounded is too cheap from some logit on.
+    # An overflow is right at 30; a bound makes errors too cheap from some logit on.
     other = logits.clamp(-30, 30) if not finite else 10 * logits
     try:
         got, expected = attempt(other, *others), exercise.answer(other, *others)

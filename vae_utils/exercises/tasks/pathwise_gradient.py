@@ -60,8 +60,7 @@ def _no_gradient(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
 
 def _averaged_twice(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
     copies = mu.detach().repeat(n).requires_grad_()
-    f(copies + sigma * noise(n, mu.dtype)).mean().backward()
-    return copies.grad.mean()
+    return torch.autograd.grad(f(copies + sigma * noise(n, mu.dtype)).mean(), copies)[0].mean()
 
 
 def _divided_by_n_minus_1(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
@@ -131,6 +130,7 @@ def _fixed_seed(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
 def _grad_accumulates(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
     mu.requires_grad_()
     f(mu + sigma * noise(n, mu.dtype)).mean().backward()
+    assert mu.grad is not None
     return mu.grad.clone()
 
 
@@ -280,8 +280,8 @@ MISTAKES = (
 
 
 def _zero(calls: list[Call]) -> str:
-    """The mistake of an estimate that is always 0."""
-    return "silent-zeros" if any(made.silent for made in calls) else "detached"
+    """Return the slug of the mistake whose estimates are always 0."""
+    return "silent-zeros" if any(record.silent for record in calls) else "detached"
 
 
 EXERCISE = Exercise(

@@ -20,7 +20,7 @@ ROWS = 1500
 MEANS = (0.0, 2.0, -1.0, 3.0)
 LOGVARS = (-2.0, 2.0, 1.0, 0.0)  # with mu = 2, sigma = e: the column that messages show
 SHOWN = 1
-# Rows of two kinds, in turns: what is mixed up between rows or numbers, or bounded, shows on them.
+# Two kinds of rows, alternating: they show whether rows or columns are mixed up, or something is bounded.
 MIXED_MEANS = ((1.0, -2.0, 0.0, 4.0), (-3.0, 0.5, 2.0, -1.0))
 MIXED_LOGVARS = ((-8.0, 3.0, 2.0, 6.0), (2.0, -5.0, 4.0, 4.0))
 
@@ -270,37 +270,38 @@ def _values(function: Callable[[Tensor, Tensor], Any], rows: int = ROWS) -> Tens
 
 
 def _fingerprint(first: Tensor, second: Tensor) -> dict[str, Any]:
-    """What characterizes the draws of two calls, each (ROWS, 4): enough to tell the known mistakes apart."""
+    """Return what characterizes the draws of two calls, each (ROWS, 4): enough to tell the known mistakes apart."""
     mean, deviation = first.mean(0), first.std(0)
     return {
         "repeats": torch.equal(first, second),
         "same in rows": same_in_rows(first),
-        "same in columns": _one_roll(first, second) if same_in_rows(first) else same_in_columns(first),
+        "same in columns": _one_draw(first, second) if same_in_rows(first) else same_in_columns(first),
         "mean": mean,
         "deviation": deviation,
     }
 
 
-def _one_roll(first: Tensor, second: Tensor) -> bool:
-    """Where all rows of a call agree: whether its columns share one roll, too, if sigma is right."""
+def _one_draw(first: Tensor, second: Tensor) -> bool:
+    """Return, for calls whose rows all agree, whether the columns share one draw, too (if sigma is right)."""
     mu, logvar = (values.double() for values in _parameters(1))
-    rolls = torch.cat([(z[:1] - mu) / (0.5 * logvar).exp() for z in (first, second)])
-    return bool((rolls - rolls[:, :1]).abs().max() < 1e-5)
+    epsilon = torch.cat([(z[:1] - mu) / (0.5 * logvar).exp() for z in (first, second)])
+    return bool((epsilon - epsilon[:, :1]).abs().max() < 1e-5)
 
 
 def _alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Return whether two fingerprints are the same, within the standard errors of their moments."""
     if any(a[name] != b[name] for name in ("repeats", "same in rows", "same in columns")):
         return False
-    error = LIMIT * 1.5 * (b["deviation"] + 1e-6)  # two samples are compared: a bit more than LIMIT each
+    error = LIMIT * 1.5 * (b["deviation"] + 1e-6)  # two samples are compared: sqrt(2) times LIMIT, and a bit
     near = ((a["deviation"] - b["deviation"]).abs() < error * (2 * ROWS) ** -0.5).all()
     if not a["same in rows"] or a["repeats"]:
         near &= ((a["mean"] - b["mean"]).abs() < error * ROWS**-0.5 + 1e-5).all()
     return bool(near)
 
 
-def _mixed(function: Callable[[Tensor, Tensor], Any], with_gradient: bool = False) -> dict[str, Tensor] | None:
-    """Mean and standard deviation of the draws for each kind of row and each number, (2, 4); None without numbers."""
-    parameters = _mixed_parameters()
+def _mixed(function: Callable[..., Any], with_gradient: bool = False) -> dict[str, Tensor] | None:
+    """Return mean and standard deviation of the draws by kind of row and column, (2, 4); None without numbers."""
+    parameters: tuple[Tensor, ...] = _mixed_parameters()
     if with_gradient:
         parameters = tuple(values.requires_grad_().clone() for values in parameters)
     z = function(*parameters)
@@ -326,7 +327,7 @@ def _mixed_alike(a: dict[str, Tensor] | None, b: dict[str, Tensor] | None, means
 
 
 def _gradients(function: Callable[[Tensor, Tensor], Any]) -> tuple[str, str, str]:
-    """What reaches mu and what reaches logvar: 'none', 'zero', 'right' or 'wrong'; and the numbers, to show."""
+    """Return which gradient reaches mu and logvar ('none', 'zero', 'right' or 'wrong'), and the numbers, to show."""
     mu, logvar = _parameters(5)
     mu, logvar = mu + torch.linspace(-1, 1, 20).view(5, 4), logvar + torch.linspace(0.5, -0.5, 20).view(5, 4)
     leaves = mu.requires_grad_(), logvar.requires_grad_()
@@ -369,7 +370,7 @@ def _verdict(attempt: Attempt, exercise: Exercise) -> Result:
     for _ in range(2):
         z = attempt(*parameters)
         _demand_shape(z, *parameters)
-        if len(attempt.changed):  # go on with new ones; the engine tells
+        if len(attempt.changed):  # go on with new ones; `Exercise.check` reports it
             parameters = _parameters()
         draws.append(z.detach().double())
     first, second = draws
@@ -406,7 +407,7 @@ def _verdict(attempt: Attempt, exercise: Exercise) -> Result:
 
 
 def _mixed_table(seen: dict[str, Tensor] | None) -> str:
-    """Center and width for each kind of row and number, beside what they should be, where one of the two is off."""
+    """Format center and width, and what they should be, for each kind of row and column where one of them is off."""
     if seen is None:
         return "    no numbers of the expected shape came out"
     right = _mixed_right()
@@ -437,12 +438,13 @@ def _arguments(z: Any, mu: Tensor, logvar: Tensor) -> str:
 
 
 class _RootOfLogvar(Stopped):
-    """NaN exactly where logvar is negative."""
+    """Raised if there is NaN exactly where logvar is negative."""
 
 
 def _named(
     attempt: Attempt, seen: dict[str, Any], mixed: dict[str, Tensor] | None, exercise: Exercise, *draws: Tensor
 ) -> Result | None:
+    """Return the known mistake whose draws have the same fingerprint; None if none has."""
     for mistake in exercise.mistakes:
         seed(1)
         if not _alike(seen, _fingerprint(_values(mistake.function), _values(mistake.function))):
@@ -460,7 +462,7 @@ def _named(
 
 
 def _table(first: Tensor, second: Tensor) -> str:
-    """A few draws, and their mean and standard deviation, for a column of the probe."""
+    """Format a few draws, and mean and standard deviation of a column."""
     mu, logvar = MEANS[SHOWN], LOGVARS[SHOWN]
     column = first[:, SHOWN]
     return (
@@ -475,7 +477,7 @@ def _table(first: Tensor, second: Tensor) -> str:
 
 
 def _moments(seen: dict[str, Any], sigma: Tensor, draws: list[Tensor]) -> Result:
-    """Wrong, and by no known mistake: say what the draws are and what they should be."""
+    """Describe draws that are wrong in an unknown way, and what they should be, by a Result or by raising Stopped."""
     if seen["repeats"]:
         raise Stopped(
             "Two calls with the same arguments return the same numbers: nothing random happens in between.\n\n"

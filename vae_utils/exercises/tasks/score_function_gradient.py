@@ -160,6 +160,7 @@ def _grad_accumulates(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
     mu.requires_grad_()
     z = _draws(mu, sigma, n)
     (f(z) * Normal(mu, sigma).log_prob(z)).mean().backward()
+    assert mu.grad is not None
     return mu.grad.clone()
 
 
@@ -342,8 +343,8 @@ MISTAKES = (
 
 
 def _zero(calls: list[Call]) -> str:
-    """The mistake of an estimate that is always 0."""
-    attached, silent = any(made.attached for made in calls), any(made.silent for made in calls)
+    """Return the slug of the mistake whose estimates are always 0."""
+    attached, silent = any(record.attached for record in calls), any(record.silent for record in calls)
     return "z-not-detached" if attached and not silent else "nothing-to-differentiate"
 
 

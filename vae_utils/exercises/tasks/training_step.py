@@ -20,7 +20,7 @@ from ..randomness import not_standard_normal, same_in_columns, same_in_rows, tie
 from ..verdict import Result
 
 Optimizer = torch.optim.Optimizer
-STEPS = 3  # gradients that pile up show from the second on
+STEPS = 3  # accumulated gradients show from the second step on
 
 
 def training_step(model, optimizer, x):
@@ -36,7 +36,7 @@ def training_step(model, optimizer, x):
 
 
 def _move(optimizer: Optimizer, loss: Tensor) -> float:
-    """What follows the loss, as it should be."""
+    """Do what follows the loss, as it should be."""
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -100,7 +100,7 @@ def _not_averaged(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
     return _move(optimizer, bernoulli_nll(parameters, x) + gaussian_kl(mu, logvar))
 
 
-def _z_detached(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+def _z_detached(model: VAE, optimizer: Optimizer, x: Tensor) -> float:
     mu, logvar = model.encode(x)
     parameters = model.decode(model.reparameterize(mu, logvar).detach())
     return _move(optimizer, (bernoulli_nll(parameters, x) + gaussian_kl(mu, logvar)).mean())
@@ -222,7 +222,7 @@ def _eval_mode(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
     return _move(optimizer, _loss(model, x))
 
 
-def _no_noise(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+def _no_noise(model: VAE, optimizer: Optimizer, x: Tensor) -> float:
     mu, logvar = model.encode(x)
     return _move(optimizer, (bernoulli_nll(model.decode(mu), x) + gaussian_kl(mu, logvar)).mean())
 
@@ -536,38 +536,85 @@ MISTAKES = (
 
 
 class SmallVAE(VAE):
-    """A VAE of a few weights that keeps its dice to itself: whoever draws random numbers beside it changes nothing."""
+    """A VAE of a few weights that records what a step does with it, with a generator of its own for its noise.
 
-    def __init__(self, shape: tuple[int, int, int], latent_dim: int):
+    Attributes:
+        replayed: Noise to use in place of the generator's, if its shape fits.
+        events: What happened since the last `clear`, in order, such as "forward", "zero_grad", "a picture".
+        codes: The latest "cloud" (mu, logvar) that it returned, "own z" that it drew and "z" that it decoded, and the
+            "state" of torch's global generator at that time.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], latent_dim: int, batch: int):
         super().__init__(shape, latent_dim, hidden=(4,), likelihood="bernoulli", sigma=None)
-        self.dice = torch.Generator().manual_seed(8)  # with which the loss falls in each step
-        self.given: Tensor | None = None  # dice that somebody else has rolled, in place of its own
+        self.batch = batch
+        self.generator = torch.Generator().manual_seed(8)  # a seed with which the loss falls in each step
+        self.replayed: Tensor | None = None
+        self.events: list[str] = []
+        self.codes: dict[str, Any] = {}
         with torch.no_grad():
             for weights in self.parameters():
-                weights.copy_(0.7 * torch.randn(weights.shape, generator=self.dice))
+                weights.copy_(0.7 * torch.randn(weights.shape, generator=self.generator))
+        self.register_forward_pre_hook(self._before_forward)
+
+    def clear(self) -> None:
+        """Forget events and codes."""
+        self.events, self.codes = [], {}
+
+    def flat(self) -> Tensor:
+        """Return a copy of all weights, (number of weights,)."""
+        return torch.cat([weights.detach().flatten() for weights in self.parameters()]).clone()
+
+    @staticmethod
+    def _before_forward(model: nn.Module, _: Any) -> None:
+        assert isinstance(model, SmallVAE)
+        model.events.append("forward")
+        if not torch.is_grad_enabled():
+            model.events.append("without gradients")
+        if not model.training:
+            model.events.append("in eval mode")
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients, and record it."""
+        self.events.append("zero_grad")
+        super().zero_grad(set_to_none)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mu and logvar, and record them."""
+        if len(x) < self.batch:
+            self.events.append("a part" if len(x) > 1 else "a picture")
+        self.codes["cloud"] = super().encode(x)
+        return self.codes["cloud"]
 
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
-        if not self.training:
-            return mu
-        if self.given is not None and self.given.shape == mu.shape:
-            epsilon = self.given
-        else:
-            epsilon = torch.randn(mu.shape, generator=self.dice)
-        return mu + (0.5 * logvar).exp() * epsilon.to(mu)
+        """Draw z, or return mu in eval mode, and record it."""
+        z = mu
+        if self.training:
+            epsilon = self.replayed
+            if epsilon is None or epsilon.shape != mu.shape:
+                epsilon = torch.randn(mu.shape, generator=self.generator)
+            z = mu + (0.5 * logvar).exp() * epsilon.to(mu)
+        self.codes["own z"] = z
+        return z
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return logits, and record z and the state of the global generator."""
+        self.codes["z"], self.codes["state"] = z, torch.get_rng_state()
+        return super().decode(z)
 
 
 def _try(
     batch: int, latent_dim: int, optimizer: Callable[[Any], Optimizer], sure: float = 0.0
 ) -> Callable[[], dict[str, Any]]:
-    """sure: a bias that makes all logits nearly this, whatever z is."""
+    """Return a probe's `make`; sure: a bias that makes all logits nearly this, whatever z is."""
 
     def make() -> dict[str, Any]:
-        model = SmallVAE((1, 2, 3), latent_dim)
+        model = SmallVAE((1, 2, 3), latent_dim, batch)
         x = torch.rand(batch, 1, 2, 3, generator=torch.Generator().manual_seed(6))
         if sure:
             x = x.round()
             with torch.no_grad():
-                model.decoder[-1].bias.fill_(sure)
+                [*model.decoder.parameters()][-1].fill_(sure)
         return {"model": model, "optimizer": optimizer(model.parameters()), "x": x}
 
     return make
@@ -578,7 +625,7 @@ PROBES = (
     Probe(_try(5, 3, lambda weights: torch.optim.Adam(weights, lr=0.02)), "Adam, batches of 5, codes of 3"),
     Probe(_try(4, 2, lambda weights: torch.optim.SGD(weights, lr=0.01)), "gradient descent, batches of 4, codes of 2"),
 )
-# A decoder that is sure that all is white: what bounds or breaks the price of its errors shows here, and only here.
+# A decoder that is sure that all is white: whatever bounds or breaks the cost of its errors shows here, and only here.
 SURE, VERY_SURE = (
     Probe(
         _try(4, 2, lambda weights: torch.optim.SGD(weights, lr=1e-4), logit),
@@ -590,14 +637,23 @@ SURE, VERY_SURE = (
 
 @dataclass
 class Run:
-    """What a function did with a probe in `STEPS` steps on the same pictures."""
+    """What a function did with a probe in `STEPS` steps on the same pictures.
+
+    Attributes:
+        returned: What each step returned.
+        weights: All weights, flattened: before the first step, and after each.
+        events: What happened in each step (`SmallVAE.events`, "backward" and "step").
+        noise: (z - mu) / sigma of each step's last z, if it was drawn by hand; else None.
+        error: What ended the run, if anything did.
+        states: torch's global generator in each step, when z was decoded.
+    """
 
     returned: list[Any] = field(default_factory=list)
-    weights: list[Tensor] = field(default_factory=list)  # before, and after each step
-    events: list[list[str]] = field(default_factory=list)  # of each step
-    rolls: list[Tensor | None] = field(default_factory=list)  # (z - mu) / sigma of each step's last z, if drawn by hand
+    weights: list[Tensor] = field(default_factory=list)
+    events: list[list[str]] = field(default_factory=list)
+    noise: list[Tensor | None] = field(default_factory=list)
     error: BaseException | None = None
-    states: list[Tensor] = field(default_factory=list)  # of the common dice in each step, where z is decoded
+    states: list[Tensor] = field(default_factory=list)
 
     @property
     def losses(self) -> Tensor:
@@ -611,75 +667,55 @@ class Run:
         return any(not torch.equal(weights, self.weights[0]) for weights in self.weights)
 
     def happened(self, event: str) -> bool:
+        """Return whether some step had this event."""
         return any(event in events for events in self.events)
 
 
 def run(
-    function: Callable[..., Any], probe: Probe, like: Run | None = None, rolled: Run | None = None, start: int = 0
+    function: Callable[..., Any], probe: Probe, like: Run | None = None, replayed: Run | None = None, start: int = 0
 ) -> Run:
-    """Let a function take its steps, and note what it calls. What it raises ends the run and is noted, too.
+    """Run a function's steps, and record what it calls. An error ends the run and is recorded, too.
 
-    like: end where the weights or losses are not those of this run. rolled: let the model draw with this run's rolls.
-    start: seed of the common dice, which the small model does without.
+    Args:
+        function: The training step.
+        probe: What it gets.
+        like: End as soon as weights or losses differ from those of this run.
+        replayed: Let the model draw with the noise of this run.
+        start: Seed of the global generator, which `SmallVAE` itself does not use.
     """
     if like is None:
         seed(start)
     model, optimizer, x = probe.make().values()
-    seen, now = Run(weights=[_flat(model)]), []
-    _note_calls(model, optimizer, now.append)
-    codes = _note_codes(model, len(x), now.append)
-    backward = _noting(torch.autograd.backward, "backward", now.append)
+    record = Run(weights=[model.flat()])
+    optimizer.register_step_pre_hook(lambda *_: model.events.append("step"))
+    zero_grad = _noting(optimizer.zero_grad, "zero_grad", model)
+    backward = _noting(torch.autograd.backward, "backward", model)
     for step in range(STEPS):
-        now.clear(), codes.clear()
-        model.given = rolled.rolls[step] if rolled else None
+        model.clear()
+        model.replayed = replayed.noise[step] if replayed else None
         try:
-            with patch.object(torch.autograd, "backward", backward):
+            with patch.object(torch.autograd, "backward", backward), patch.object(optimizer, "zero_grad", zero_grad):
                 value = function(model, optimizer, x)
         except Exception as error:
-            seen.error = error
-        seen.events.append(now[:])
-        if "state" in codes:
-            seen.states.append(codes["state"])
-        torch.rand(1)  # so that the common dice move on from step to step
-        seen.rolls.append(_rolls(codes))
-        if seen.error:
+            record.error = error
+        record.events.append(model.events)
+        if "state" in model.codes:
+            record.states.append(model.codes["state"])
+        torch.rand(1)  # so that the global generator moves on from step to step
+        record.noise.append(_noise(model.codes))
+        if record.error:
             break
-        seen.returned.append(value.detach().clone() if isinstance(value, Tensor) else value)
-        seen.weights.append(_flat(model))
-        if like and not (same(seen.weights[-1], like.weights[step + 1]) and same(seen.losses[-1], like.losses[step])):
+        record.returned.append(value.detach().clone() if isinstance(value, Tensor) else value)
+        record.weights.append(model.flat())
+        if like and not (
+            same(record.weights[-1], like.weights[step + 1]) and same(record.losses[-1], like.losses[step])
+        ):
             break
-    return seen
+    return record
 
 
-def _flat(model: nn.Module) -> Tensor:
-    return torch.cat([weights.detach().flatten() for weights in model.parameters()]).clone()
-
-
-def _note_codes(model: VAE, batch: int, note: Callable[[str], None]) -> dict[str, Any]:
-    """A dictionary with the latest (mu, logvar) that the model gave, z that it drew, and z that it was given."""
-    codes: dict[str, Any] = {}
-    encode, reparameterize, decode = model.encode, model.reparameterize, model.decode
-
-    def noting_encode(x: Tensor) -> tuple[Tensor, Tensor]:
-        if len(x) < batch:
-            note("a part" if len(x) > 1 else "a picture")
-        codes["cloud"] = encode(x)
-        return codes["cloud"]
-
-    def noting_decode(z: Tensor) -> Tensor:
-        codes["z"], codes["state"] = z, torch.get_rng_state()
-        return decode(z)
-
-    def noting_reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
-        codes["own z"] = reparameterize(mu, logvar)
-        return codes["own z"]
-
-    model.encode, model.reparameterize, model.decode = noting_encode, noting_reparameterize, noting_decode
-    return codes
-
-
-def _rolls(codes: dict[str, Any]) -> Tensor | None:
-    """The rolls behind a z that the model did not draw itself, (z - mu) / sigma; None where there are none."""
+def _noise(codes: dict[str, Any]) -> Tensor | None:
+    """Return the noise of a z that the model did not draw itself, (z - mu) / sigma; None if there is none."""
     if not {"cloud", "z"} <= codes.keys() or not isinstance(codes["z"], Tensor):
         return None
     mu, logvar = (part.detach() for part in codes["cloud"])
@@ -689,23 +725,9 @@ def _rolls(codes: dict[str, Any]) -> Tensor | None:
     return (z - mu) / (0.5 * logvar).exp()
 
 
-def _note_calls(model: nn.Module, optimizer: Optimizer, note: Callable[[str], None]) -> None:
-    def before_forward(module: nn.Module, _: Any) -> None:
-        note("forward")
-        if not torch.is_grad_enabled():
-            note("without gradients")
-        if not module.training:
-            note("in eval mode")
-
-    model.register_forward_pre_hook(before_forward)
-    optimizer.register_step_pre_hook(lambda *_: note("step"))
-    for owner in (model, optimizer):
-        owner.zero_grad = _noting(owner.zero_grad, "zero_grad", note)
-
-
-def _noting(function: Callable[..., Any], name: str, note: Callable[[str], None]) -> Callable[..., Any]:
+def _noting(function: Callable[..., Any], event: str, model: SmallVAE) -> Callable[..., Any]:
     def noted(*arguments: Any, **named: Any) -> Any:
-        note(name)
+        model.events.append(event)
         return function(*arguments, **named)
 
     return noted
@@ -721,8 +743,8 @@ def judge(attempt: Attempt, exercise: Exercise) -> Result:
     if failed:
         return _stopped(failed, exercise)
     expected = [run(exercise.answer, probe) for probe in exercise.probes]
-    by_hand = all(rolls is not None for seen in runs for rolls in seen.rolls)
-    if by_hand:  # with the same rolls, the solution must do the same
+    by_hand = all(noise is not None for seen in runs for noise in seen.noise)
+    if by_hand:  # with the same noise, the solution must do the same
         expected = [run(exercise.answer, probe, None, seen) for probe, seen in zip(exercise.probes, runs, strict=True)]
     unfair = _unfair(attempt) if by_hand else ""
     weights_right = all(_same_weights(a, b) for a, b in zip(runs, expected, strict=True))
@@ -750,7 +772,7 @@ def judge(attempt: Attempt, exercise: Exercise) -> Result:
         i = _first_wrong(runs, expected)
         returned = [numbers(value) for value in runs[i].returned]
         losses = [numbers(value) for value in expected[i].losses]
-        if all(isinstance(value, float | int | Tensor) for value in runs[i].returned):
+        if runs[i].losses.isfinite().all():  # else what came back is no number, and is shown as it is
             pairs = [
                 (numbers(a), numbers(b)) if same(a, b) else apart(a, b)
                 for a, b in zip(runs[i].losses, expected[i].losses, strict=True)
@@ -766,10 +788,9 @@ def judge(attempt: Attempt, exercise: Exercise) -> Result:
 
 
 def _on_sure(attempt: Attempt, exercise: Exercise, by_hand: bool) -> Result | None:
-    """What is wrong with a step that is right on ordinary models: where the decoder is sure, and with the dice."""
+    """Judge a step that is right on ordinary models: with a decoder that is sure, and whether it sets the seed."""
     if _seeds(attempt):
-        slug = "fixed-seed"
-        return Result(False, slug, exercise.mistake(slug).why)
+        return Result(False, "fixed-seed", exercise.mistake("fixed-seed").why)
     runs = [run(attempt, probe) for probe in (SURE, VERY_SURE)]
     expected = [
         run(exercise.answer, probe, None, seen if by_hand else None)
@@ -779,7 +800,7 @@ def _on_sure(attempt: Attempt, exercise: Exercise, by_hand: bool) -> Result | No
     if all(fine) or any(seen.error for seen in runs):
         return None
     (first, _), (bounded, right) = ((seen.losses, right.losses) for seen, right in zip(runs, expected, strict=True))
-    slug = None
+    slug: str | None = None
     if not (first.isfinite().all() or fine[0]):
         slug = "log-of-sigmoid"
     elif bounded.isfinite().all() and bounded[0] < 0.99 * right[0]:
@@ -798,18 +819,18 @@ def _on_sure(attempt: Attempt, exercise: Exercise, by_hand: bool) -> Result | No
 
 
 def _seeds(attempt: Attempt) -> bool:
-    """Whether the step sets the seed of the common dice: they then stand alike wherever they started."""
-    one, other = (run(attempt, PROBES[0], start=start) for start in (11, 12))
-    states = [*one.states[1:], *other.states[1:]]
+    """Return whether the step sets the global seed: the generator's states then agree, wherever it started."""
+    first, second = (run(attempt, PROBES[0], start=start) for start in (11, 12))
+    states = [*first.states[1:], *second.states[1:]]
     return (
-        not (one.error or other.error)
-        and len(one.states) == len(other.states) == STEPS
+        not (first.error or second.error)
+        and len(first.states) == len(second.states) == STEPS
         and all(torch.equal(state, states[0]) for state in states)
     )
 
 
 def _by_runs(runs: list[Run], exercise: Exercise, by_hand: bool) -> str | None:
-    """The mistake that leads to the same losses and weights; by_hand: with the rolls of these runs."""
+    """Return the mistake that leads to the same losses and weights; by_hand: with the noise of these runs."""
     for mistake in exercise.mistakes:
         if all(
             _same_run(seen, run(mistake.function, exercise.probes[i], seen, seen if by_hand else None))
@@ -820,11 +841,11 @@ def _by_runs(runs: list[Run], exercise: Exercise, by_hand: bool) -> str | None:
 
 
 def _unfair(attempt: Attempt) -> str:
-    """What is wrong with the rolls that a function makes for a large batch, in words; '' where nothing is."""
+    """Describe what is wrong with the noise that a function draws for a large batch; '' if nothing is."""
     seen = run(attempt, Probe(_try(500, 3, lambda weights: torch.optim.SGD(weights, lr=0.0))))
-    if seen.error or any(rolls is None or not rolls.isfinite().all() for rolls in seen.rolls):
+    if seen.error or any(noise is None or not noise.isfinite().all() for noise in seen.noise):
         return "For a large batch, the dice behind z can't be read."
-    first, second, _ = (rolls.double() for rolls in seen.rolls if rolls is not None)
+    first, second, _ = (noise.double() for noise in seen.noise if noise is not None)
     if torch.equal(first, second):
         return "Two steps roll the same ones."
     if same_in_rows(first):
@@ -847,7 +868,7 @@ def _same_run(a: Run, b: Run) -> bool:
 
 
 def _by_calls(runs: list[Run]) -> str | None:
-    """The mistake that the calls themselves give away."""
+    """Return the mistake that the calls alone show; None if there is none."""
     events = runs[0].events[0]
     parts = "a part" in events or "a picture" in events
     if events.count("step") > 1 and parts:
@@ -884,7 +905,7 @@ def _by_calls(runs: list[Run]) -> str | None:
 
 
 def _by_return(runs: list[Run], expected: list[Run], weights_right: bool) -> str | None:
-    """The mistake in what a right step returns."""
+    """Return the mistake in what a right step returns; None if there is none."""
     returned = [value for seen in runs for value in seen.returned]
     if not weights_right:
         return None
@@ -898,8 +919,8 @@ def _by_return(runs: list[Run], expected: list[Run], weights_right: bool) -> str
 
 
 def _by_first_loss(runs: list[Run], expected: list[Run], exercise: Exercise, by_hand: bool) -> tuple[str | None, str]:
-    """The mistake that has this first loss, where the steps show that there is another one besides; and which."""
-    first, right = (torch.stack([seen.losses[0] for seen in some]) for some in (runs, expected))
+    """Return the mistake with this first loss, of a step with another mistake besides, and the other in words."""
+    first, right = (torch.stack([seen.losses[0] for seen in each]) for each in (runs, expected))
     pictures = torch.tensor([float(len(probe.make()["x"])) for probe in exercise.probes])
     for mistake in exercise.mistakes if not same(first, right) else ():
         values = []
@@ -918,28 +939,28 @@ def _by_first_loss(runs: list[Run], expected: list[Run], exercise: Exercise, by_
 
 
 def _stopped(seen: Run, exercise: Exercise) -> Result:
-    """A step that raised an error: the mistakes that raise the same one at the same place, else its line."""
+    """Return the mistake that raises the same error; raise the error again if there is none."""
     assert seen.error is not None
-    said = str(seen.error.__cause__ or seen.error)
+    message = str(seen.error.__cause__ or seen.error)
     slug = None
-    if "does not require grad" in said:
+    if "does not require grad" in message:
         slug = "no-grad" if seen.happened("without gradients") else "detached"
-    elif "only for scalar outputs" in said:
+    elif "only for scalar outputs" in message:
         slug = "not-averaged"
-    elif "between 0 and 1" in said:
+    elif "between 0 and 1" in message:
         slug = "no-sigmoid"
-    elif "'float' object has no attribute 'backward'" in said:
+    elif "'float' object has no attribute 'backward'" in message:
         slug = "detached"
-    elif not seen.happened("forward") and "device" in said.lower():
+    elif not seen.happened("forward") and "device" in message.lower():
         other = run(exercise.mistake("get-device").function, exercise.probes[0])
-        slug = "get-device" if other.error and str(other.error) == said else None
+        slug = "get-device" if other.error and str(other.error) == message else None
     if slug is None or not isinstance(seen.error, Stopped):
         raise seen.error
     return Result(False, slug, f"{exercise.mistake(slug).why}\n\n{seen.error}")
 
 
 def _in_words(runs: list[Run], expected: list[Run], weights_right: bool) -> str:
-    """What differs, where no known mistake does the same."""
+    """Describe what differs, if no known mistake does the same."""
     place = _first_wrong(runs, expected)
     a, b = runs[place], expected[place]
     if any(value is None for value in a.returned):
@@ -947,9 +968,9 @@ def _in_words(runs: list[Run], expected: list[Run], weights_right: bool) -> str:
     if not all(isinstance(value, float | int | Tensor) for value in a.returned):
         return f"Your function returned {kind(a.returned[0])}; the loss as a float is expected."
     if weights_right:
-        rule = relation([(some.losses, right.losses) for some, right in zip(runs, expected, strict=True)])
+        rule = relation([(seen.losses, right.losses) for seen, right in zip(runs, expected, strict=True)])
         pictures = [float(len(probe.make()["x"])) for probe in PROBES]
-        if all(same(some.losses, right.losses * n) for some, right, n in zip(runs, expected, pictures, strict=True)):
+        if all(same(seen.losses, right.losses * n) for seen, right, n in zip(runs, expected, pictures, strict=True)):
             rule = "It is the sum over the batch; its mean is expected."
         return f"The weights move as they should, but the loss that you return is another one. {rule}".rstrip()
     if not a.moved:
@@ -969,7 +990,7 @@ def _in_words(runs: list[Run], expected: list[Run], weights_right: bool) -> str:
 
 
 def _evidence(runs: list[Run], expected: list[Run], exercise: Exercise) -> str:
-    """What came out of the first probe, beside what was expected."""
+    """Format losses and distances on the first probe that differs, and what was expected."""
     i = _first_wrong(runs, expected)
     seen, wanted, about = runs[i], expected[i], exercise.probes[i].about
     losses, right_losses = numbers(seen.losses), numbers(wanted.losses)
@@ -988,7 +1009,7 @@ def _evidence(runs: list[Run], expected: list[Run], exercise: Exercise) -> str:
 
 
 def _first_wrong(runs: list[Run], expected: list[Run]) -> int:
-    """The number of the first probe on which weights differ, or, where they are right on all, losses do."""
+    """Return the number of the first probe on which weights differ or, if they never do, losses do."""
     pairs = list(zip(runs, expected, strict=True))
     for differ in (
         [not _same_weights(seen, right) for seen, right in pairs],
@@ -1000,6 +1021,7 @@ def _first_wrong(runs: list[Run], expected: list[Run]) -> int:
 
 
 def _ways(seen: Run) -> Tensor:
+    """Return the distances of the weights from the start, after each step."""
     return torch.stack([(after - seen.weights[0]).norm() for after in seen.weights[1:]])
 
 

@@ -1,0 +1,1 @@
+"""The folder that the student's kernel imports from; nothing in it holds an answer."""
