@@ -96,24 +96,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(pictures, pair, four, figures, path)
 
 
-@dataclass
-class Shown:
-    """A page with the four figures, in order: code map, walk, traversals, code map of the VAE alone."""
-
-    page: Page
-    before: list[dict[str, Any]] = field(default_factory=list)  # what each output showed before it was run
-
-    def figure(self, number: int) -> Locator:
-        return self.page.locator(".vae-live").nth(number)
-
-    def state(self, number: int) -> dict[str, Any]:
-        return self.figure(number).evaluate("f => vaeLiveStates[f.closest('[data-live]').dataset.live]")
-
-    def settle(self) -> None:
-        """Wait until the page has drawn what it was asked to."""
-        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
 def new_context(browser: Browser, **options: Any) -> tuple[BrowserContext, list[str]]:
     """A browser context, and the list of errors of its pages' scripts."""
     context = browser.new_context(viewport={"width": 1300, "height": 1000}, **options)
@@ -183,30 +165,6 @@ def alone(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
         assert errors == []
 
 
-def pixels(canvas: Locator, shape: tuple[int, int, int]) -> torch.Tensor:
-    """What a canvas holds, as a picture (C, H, W) in [0, 1]."""
-    values = canvas.evaluate("c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]")
-    rgba = torch.tensor(values).reshape(shape[1], shape[2], 4) / 255
-    assert (rgba[..., 3] == 1).all(), "the canvas is not painted"
-    return rgba[..., : shape[0]].permute(2, 0, 1)
-
-
-def assert_drawn(canvas: Locator, model: torch.nn.Module, z: list[float], shape: tuple[int, int, int]) -> None:
-    """The canvas holds what the model decodes from z."""
-    gap = (pixels(canvas, shape) - evaluation.decode(model, torch.tensor([z]))[0]).abs().max().item()
-    assert gap <= NEAR
-
-
-def assert_map_drawn(shown: Shown, number: int, models: list[torch.nn.Module], made: Made) -> list[list[float]]:
-    """Each model's canvas of a code map holds what it decodes at its point. Returns the points."""
-    shown.settle()
-    points = shown.state(number)["points"]
-    canvases = shown.figure(number).locator("figure canvas")  # the drawn pictures, the real one second
-    for canvas, model, z in zip((canvases.nth(0), canvases.nth(2)), models, points, strict=False):
-        assert_drawn(canvas, model, z, made.pictures.shape)
-    return points
-
-
 def centers(made: Made, kind: str, n: int = 120) -> torch.Tensor:
     return live.encode(made.pair[kind], made.pictures.test.x[live.choose(made.pictures, n)]).center
 
@@ -225,7 +183,7 @@ def test_before_a_run_a_picture_with_its_text_stands_there(in_lab: Shown, made: 
 def test_after_a_run_the_figure_takes_the_pictures_place(in_lab: Shown, made: Made) -> None:
     expect(in_lab.page.locator(".jp-OutputArea-output img:visible")).to_have_count(0)
     in_lab.figure(0).get_by_role("button", name="the 3").click()
-    points = assert_map_drawn(in_lab, 0, made.both, made)
+    points = assert_map_drawn(in_lab, 0, made.both, made.shape)
     for z, kind in zip(points, made.pair, strict=True):
         assert z == pytest.approx(centers(made, kind)[0].tolist(), abs=1e-5)
 
@@ -240,10 +198,10 @@ def test_one_hand_moves_both_points(in_lab: Shown, made: Made) -> None:
     mouse.down()
     for step in range(1, 6):
         mouse.move(boxes[0]["x"] + (0.3 + 0.1 * step) * boxes[0]["width"], boxes[0]["y"] + 0.2 * boxes[0]["height"])
-        points = assert_map_drawn(in_lab, 0, made.both, made)
+        points = assert_map_drawn(in_lab, 0, made.both, made.shape)
     mouse.move(boxes[0]["x"] - 300, boxes[0]["y"] + 2000, steps=3)  # out of the plane: to its corner
     mouse.up()
-    corners = assert_map_drawn(in_lab, 0, made.both, made)
+    corners = assert_map_drawn(in_lab, 0, made.both, made.shape)
     for i, kind in enumerate(made.pair):
         codes = live.encode(made.pair[kind], made.pictures.test.x[live.choose(made.pictures, 120)])
         (left, right), (bottom, top) = code_map.__globals__["plane"](codes).tolist()
@@ -269,7 +227,7 @@ def test_a_dots_picture_shows_under_the_mouse_and_a_click_takes_it(in_lab: Shown
     assert difference.abs().max() <= 1 / 255
     assert in_lab.state(0)["chosen"] == 1
     dot.click(force=True)
-    points = assert_map_drawn(in_lab, 0, made.both, made)
+    points = assert_map_drawn(in_lab, 0, made.both, made.shape)
     assert in_lab.state(0)["chosen"] == i
     for z, kind in zip(points, made.pair, strict=True):
         assert z == pytest.approx(centers(made, kind)[i].tolist(), abs=1e-5)
@@ -313,12 +271,12 @@ def test_the_keyboard_moves_the_point_and_jupyterlab_stays(in_lab: Shown, made: 
         ("Shift+ArrowRight", [6 * step, 6 * step]),
     ):
         keys.press(key)
-        (z,) = assert_map_drawn(in_lab, 3, [made.pair["VAE"]], made)
+        (z,) = assert_map_drawn(in_lab, 3, [made.pair["VAE"]], made.shape)
         assert z == pytest.approx([start[0] + moved[0], start[1] + moved[1]], abs=1e-4)
     shown = ", ".join(f"{value:.2f}".replace("-", "−") for value in z)
     assert plane.get_attribute("aria-valuetext").startswith(f"({shown}), nearest real code: a")
     keys.press("Enter")
-    (z,) = assert_map_drawn(in_lab, 3, [made.pair["VAE"]], made)
+    (z,) = assert_map_drawn(in_lab, 3, [made.pair["VAE"]], made.shape)
     nearest = centers(made, "VAE")[in_lab.state(3)["chosen"]]
     assert z == pytest.approx(nearest.tolist(), abs=1e-5)
     expect(figure.get_by_role("status")).to_contain_text(figure.locator(".read-out").inner_text())
@@ -413,13 +371,13 @@ def test_scrolling_away_and_back_loses_nothing_in_the_dark(in_lab: Shown, lab: L
         shown.figure(0).get_by_role("button", name="next real picture").click()
         shown.figure(0).locator(".plane").nth(0).focus()
         page.keyboard.press("Shift+ArrowRight")
-        before = assert_map_drawn(shown, 0, made.both, made)
+        before = assert_map_drawn(shown, 0, made.both, made.shape)
         scroller = page.locator(".jp-WindowedPanel-outer")
         scroller.evaluate("s => { s.scrollTop = s.scrollHeight }")
         expect(page.locator(".vae-live .plane").first).not_to_be_in_viewport()
         scroller.evaluate("s => { s.scrollTop = 0 }")
         expect(shown.figure(0)).to_be_visible()
-        assert assert_map_drawn(shown, 0, made.both, made) == before
+        assert assert_map_drawn(shown, 0, made.both, made.shape) == before
         ink = shown.figure(0).locator(".cross").first.evaluate("c => getComputedStyle(c).stroke")
         assert sum(map(int, re.findall(r"\d+", ink)[:3])) > 500  # light on dark
         ground = shown.figure(0).locator(".plane").first.evaluate("p => getComputedStyle(p).backgroundColor")
@@ -438,7 +396,7 @@ def test_the_exported_page_moves_by_finger(exported: Shown, made: Made) -> None:
     plane.scroll_into_view_if_needed()
     box = plane.bounding_box()
     exported.page.touchscreen.tap(box["x"] + 3, box["y"] + 3)
-    (z,) = assert_map_drawn(exported, 3, [made.pair["VAE"]], made)
+    (z,) = assert_map_drawn(exported, 3, [made.pair["VAE"]], made.shape)
     codes = live.encode(made.pair["VAE"], made.pictures.test.x[live.choose(made.pictures, 120)])
     (left, right), (_, top) = code_map.__globals__["plane"](codes).tolist()
     assert z == pytest.approx([left, top], abs=0.02 * (right - left))
@@ -446,7 +404,7 @@ def test_the_exported_page_moves_by_finger(exported: Shown, made: Made) -> None:
 
 
 def test_every_figure_of_the_exported_page_draws(exported: Shown, made: Made) -> None:
-    assert_map_drawn(exported, 0, made.both, made)
+    assert_map_drawn(exported, 0, made.both, made.shape)
     exported.figure(2).get_by_role("slider").first.focus()
     exported.page.keyboard.press("End")
     exported.settle()

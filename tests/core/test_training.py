@@ -280,7 +280,7 @@ def test_checkpoint_on_a_full_disk(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("vae_utils.data.files.os.replace", full)
+    monkeypatch.setattr("vae_utils.files.os.replace", full)
     with pytest.raises(DataError, match="the disk is full"):
         fit(new(), X, **QUICK, checkpoint=tmp_path / "run.safetensors")
     assert os.listdir(tmp_path) == []
@@ -328,7 +328,7 @@ def test_weights_on_a_full_disk(tmp_path, monkeypatch, broken):
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(f"vae_utils.data.files.{broken}", full, raising=False)
+    monkeypatch.setattr(f"vae_utils.files.{broken}", full, raising=False)
     with pytest.raises(DataError, match="weights.safetensors can't be written.*the disk is full.*free some space"):
         save_weights(new(seed=1), path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["weights.safetensors"]

@@ -22,8 +22,8 @@ def test_numbers_by_hand_may_be_rounded_and_of_any_kind() -> None:
     a, b = exact.answer()
     for value in ((a, b), [a, b], (torch.tensor(a), torch.tensor(b)), torch.tensor([a, b]), (round(a, 2), round(b, 2))):
         assert all(verdict.right for verdict in verdicts(exact, lambda value=value: value).values()), value
-    for value in (None, "2", (), (a,), (a, b, b), a, {"a": a}, (b, a), (float("nan"), float("nan"))):
-        assert not any(verdict.right for verdict in verdicts(exact, lambda value=value: value).values()), value
+    for wrong in (None, "2", (), (a,), (a, b, b), a, {"a": a}, (b, a), (float("nan"), float("nan"))):
+        assert not any(verdict.right for verdict in verdicts(exact, lambda wrong=wrong: wrong).values()), wrong
 
 
 def broken(kind: str) -> Callable[..., Any]:
