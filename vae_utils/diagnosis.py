@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from .evaluation import frechet_distance
 from .losses import gaussian_kl
-from .training import _own_random_numbers
+from .random_state import own_random_numbers
 
 AnyLoss = Callable[[Any, Tensor], dict[str, Tensor] | Tensor]
 NamedLosses = dict[str, Callable[[Tensor, Tensor], Tensor]]
@@ -112,7 +112,7 @@ def examine(model: nn.Module, x: Tensor, *, loss: AnyLoss | None = None, beta: f
         raise ValueError(f"beta must be a number above 0, not {beta}")
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     x = x[:MOST].to(device)
-    with _undisturbed(model), _own_random_numbers(seed, device), torch.enable_grad():
+    with _undisturbed(model), own_random_numbers(seed, device), torch.enable_grad():
         outputs = _run(model, x)
         findings = [_finite(model, outputs)]
         if findings[0].healthy:

@@ -1,13 +1,19 @@
 """Measures of reconstructions, samples and codes. Each says what it does not see."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .losses import squared_error
-from .types import LatentModel, Shape
+from .losses import gaussian_kl, squared_error
+from .objectives import vae_loss
+from .pca import principal_components
+from .random_state import own_random_numbers
+from .types import LatentModel, Shape, VariationalModel
+
+LOG_TWO_PI = math.log(2 * math.pi)
 
 
 @torch.no_grad()
@@ -40,6 +46,76 @@ def reconstruct(model: LatentModel, x: Tensor) -> Tensor:
 def reconstruction_error(model: LatentModel, x: Tensor) -> float:
     """Return the squared error of `reconstruct`, summed over a picture and averaged over pictures."""
     return squared_error(reconstruct(model, x), x).mean().item()
+
+
+@torch.no_grad()
+def negative_elbo(model: VariationalModel, x: Tensor, draws: int = 1, seed: int = 0) -> Tensor:
+    """Return the negative ELBO of each picture, (n,) in nats, an average over draws of z: an upper bound on -log p(x).
+
+    Always the right one, with beta = 1, whatever the model was trained with; draws are the model's own.
+    """
+    device = next(model.parameters()).device
+
+    def of_part(part: Tensor) -> Tensor:
+        part = part.to(device)
+        return torch.stack([vae_loss(model, part)["loss"] for _ in range(draws)]).mean(0)
+
+    with own_random_numbers(seed, device):
+        return in_batches(of_part, x)
+
+
+@torch.no_grad()
+def posterior(model: VariationalModel, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mu and logvar = log sigma^2 of q(z|x) for pictures, each (n, latent_dim)."""
+    device = next(model.parameters()).device
+    both = in_batches(lambda part: torch.cat(model.encode(part.to(device)), 1), x)
+    mu, logvar = both.chunk(2, 1)
+    return mu, logvar
+
+
+def rate_and_distortion(model: VariationalModel, x: Tensor, draws: int = 1, seed: int = 0) -> tuple[float, float]:
+    """Return the rate and the distortion above its floor, in nats, averages over pictures and draws of z.
+
+    Their sum is the negative ELBO above the floor (Alemi et al., 2018). The floor is the nll of perfect
+    reconstructions; differences from it can be compared between data sets, which densities can't.
+    """
+    rate = gaussian_kl(*posterior(model, x)).mean().item()
+    floor = model.likelihood.floor(x).mean().item()
+    return rate, negative_elbo(model, x, draws, seed).mean().item() - rate - floor
+
+
+def kl_of_each_number(model: VariationalModel, x: Tensor) -> Tensor:
+    """Return the KL of each number of the code, (latent_dim,) in nats, averaged over pictures."""
+    mu, logvar = posterior(model, x)
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean(0)
+
+
+def numbers_in_use(model: VariationalModel, x: Tensor, least: float = 0.2) -> int:
+    """Count the numbers of the code whose mean KL is above `least` nats; the others are (nearly) silent.
+
+    A silent number's cloud is the prior for every picture, so it says nothing. The border is a convention: print
+    `kl_of_each_number` where a number lies near it.
+    """
+    return int((kl_of_each_number(model, x) > least).sum())
+
+
+@torch.no_grad()
+def aggregate_kl(model: VariationalModel, x: Tensor, seed: int = 0) -> float:
+    """Estimate KL(q(z) || p(z)) in nats, with q(z) the mixture of the clouds of n pictures x and p(z) = N(0, I).
+
+    One draw from each cloud, each weighed by all n clouds. The rate is the information I(x; z) plus this (Hoffman &
+    Johnson, 2016). The n pictures stand for all: information about one of n is log n nats at most, so if the rate is
+    not well below log n, the result is too large.
+    """
+    mu, logvar = (part.double() for part in posterior(model, x))
+    generator = torch.Generator().manual_seed(seed)
+    z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
+    log_p = -0.5 * (z.square() + LOG_TWO_PI).sum(1)
+    log_q = []
+    for part in z.split(100):
+        each = (part.unsqueeze(1) - mu).square() / logvar.exp() + logvar + LOG_TWO_PI  # (100, n, latent_dim)
+        log_q.append((-0.5 * each.sum(2)).logsumexp(1) - math.log(len(mu)))
+    return (torch.cat(log_q) - log_p).mean().item()
 
 
 class Judge(nn.Module):
@@ -184,10 +260,7 @@ def pca_errors(x_train: Tensor, x_test: Tensor, numbers: list[int]) -> list[floa
 
     It is summed over a picture and averaged over x_test. x_train, x_test: (n, C, H, W).
     """
-    x, mean = x_train.flatten(1), x_train.flatten(1).mean(0)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # it starts from random directions
-        axes = torch.pca_lowrank(x, q=min(max(numbers) + 10, *x.shape), niter=6)[2]
+    mean, axes, _ = principal_components(x_train.flatten(1), max(numbers))
     rest = x_test.flatten(1) - mean
     codes = rest @ axes
     return [squared_error(codes[:, :k] @ axes[:, :k].T, rest).mean().item() for k in numbers]

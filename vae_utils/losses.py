@@ -4,7 +4,6 @@ Sums, not means: the bound on log p(x) is a sum over pixels and over latents. Av
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -61,36 +60,3 @@ def gaussian_nll(mean: Tensor, x: Tensor, sigma: float | Tensor) -> Tensor:
         raise ValueError(f"sigma must be above 0, not {sigma.min().item():g}")
     nll = 0.5 * ((x - mean) / sigma).square() + sigma.log() + 0.5 * math.log(2 * math.pi)
     return nll.flatten(1).sum(1)
-
-
-Nll = Callable[[Tensor, Tensor], Tensor]
-
-
-def negative_elbo(parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, nll: Nll = bernoulli_nll) -> Tensor:
-    """Return -ELBO = -log p(x|z) + KL(q(z|x) || p(z)) for one draw of z: on average an upper bound on -log p(x).
-
-    Kingma & Welling (2014), equation 10.
-
-    Args:
-        parameters: The parameters of p(x|z), logits or means, (batch, ...), as `nll` takes them.
-        x: Pictures, (batch, ...).
-        mu: The means of q(z|x), (batch, latent_dim).
-        logvar: log sigma^2 of q(z|x), (batch, latent_dim).
-        nll: (parameters, x) -> -log p(x|z), (batch,).
-    """
-    return nll(parameters, x) + gaussian_kl(mu, logvar)
-
-
-def beta_objective(
-    parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float, nll: Nll = bernoulli_nll
-) -> Tensor:
-    """Return -log p(x|z) + beta * KL, the beta-VAE objective (Higgins et al., 2017): a bound only if beta >= 1.
-
-    With beta = 1 it is the negative ELBO. The other arguments are those of `negative_elbo`.
-
-    Raises:
-        ValueError: beta is negative.
-    """
-    if beta < 0:
-        raise ValueError(f"beta must be 0 or more, not {beta}")
-    return nll(parameters, x) + beta * gaussian_kl(mu, logvar)

@@ -9,7 +9,8 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from .types import Likelihood, Shape
+from .likelihoods import Likelihood
+from .types import Shape
 
 
 def mlp(*sizes: int) -> nn.Sequential:
@@ -65,27 +66,12 @@ class VAE(nn.Module):
         shape: (C, H, W) of a picture.
         latent_dim: How many numbers a code has.
         hidden: As for `Autoencoder`.
-        likelihood: "gaussian", p(x|z) = N(mean(z), sigma^2) for each pixel; or "bernoulli".
-        sigma: Standard deviation of a Gaussian p(x|z), in units of pixels in [0, 1].
-
-    Raises:
-        ValueError: The likelihood is unknown, or a Gaussian one has no sigma above 0.
+        likelihood: The distribution of pixels p(x|z), such as `Bernoulli()` or `Gaussian(sigma)`.
     """
 
-    def __init__(
-        self,
-        shape: Shape,
-        latent_dim: int,
-        hidden: tuple[int, ...] = (256, 64),
-        likelihood: Likelihood = "gaussian",
-        sigma: float | None = 0.3,
-    ):
+    def __init__(self, shape: Shape, latent_dim: int, likelihood: Likelihood, hidden: tuple[int, ...] = (256, 64)):
         super().__init__()
-        if likelihood not in ("gaussian", "bernoulli"):
-            raise ValueError(f"likelihood must be 'gaussian' or 'bernoulli', not {likelihood!r}")
-        if likelihood == "gaussian" and not (sigma is not None and sigma > 0):
-            raise ValueError(f"a Gaussian likelihood needs a sigma above 0, not {sigma!r}")
-        self.shape, self.latent_dim, self.likelihood, self.sigma = tuple(shape), latent_dim, likelihood, sigma
+        self.shape, self.latent_dim, self.likelihood = tuple(shape), latent_dim, likelihood
         self.encoder = mlp(prod(shape), *hidden[::-1], 2 * latent_dim)
         self.decoder = mlp(latent_dim, *hidden, prod(shape))
 
@@ -98,12 +84,12 @@ class VAE(nn.Module):
         return mu + (0.5 * logvar).exp() * torch.randn_like(mu)  # mu + sigma * epsilon
 
     def decode(self, z: Tensor) -> Tensor:
-        """Return the parameters of p(x|z), (batch, C, H, W): a Bernoulli's logits or a Gaussian's means in [0, 1]."""
-        return self.decoder(z).unflatten(1, self.shape) if self.likelihood == "bernoulli" else self.mean(z)
+        """Return the decoder's output for the likelihood, (batch, C, H, W), any real numbers."""
+        return self.decoder(z).unflatten(1, self.shape)
 
     def mean(self, z: Tensor) -> Tensor:
         """Return the mean picture of p(x|z), (batch, C, H, W) in [0, 1]."""
-        return self.decoder(z).sigmoid().unflatten(1, self.shape)
+        return self.likelihood.mean(self.decode(z))
 
     def sample(self, n: int) -> Tensor:
         """Return n new pictures, (n, C, H, W) in [0, 1]: the mean pictures of n codes drawn from the prior."""
@@ -114,7 +100,7 @@ class VAE(nn.Module):
         """Encode pictures, draw one code for each, and decode it.
 
         Returns:
-            The parameters of p(x|z), (batch, C, H, W), as from `decode`; mu and logvar of q(z|x), each
+            The decoder's output, (batch, C, H, W), as from `decode`; mu and logvar of q(z|x), each
             (batch, latent_dim).
         """
         mu, logvar = self.encode(x)

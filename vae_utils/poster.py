@@ -85,12 +85,10 @@ def draw_gradients(ax: Axes, model: VAE, x: Tensor, mu: Tensor, deviation: Tenso
     """Show the cloud of two standard deviations, and from each of 40 draws the negative gradient of its nll."""
     from matplotlib.patches import Ellipse
 
-    from .training import reconstruction_nll
-
     epsilon = torch.randn(40, 2, generator=torch.Generator().manual_seed(1))
     z = (mu + deviation * epsilon).requires_grad_()
-    parameters = model.decode(z)
-    (gradient,) = torch.autograd.grad(reconstruction_nll(model, parameters, x.expand_as(parameters)).sum(), z)
+    output = model.decode(z)
+    (gradient,) = torch.autograd.grad(model.likelihood.nll(output, x.expand_as(output)).sum(), z)
     ax.add_patch(Ellipse(tuple(mu.tolist()), *(4 * deviation).tolist(), color=color, alpha=0.2, lw=0))
     ax.quiver(*z.detach().T, *-gradient.T, color=color, width=0.012)
     show_plane(ax, mu, deviation.max().item())

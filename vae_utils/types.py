@@ -5,12 +5,13 @@ it need not inherit from these.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from .likelihoods import Likelihood
+
 Shape = tuple[int, int, int]  # (C, H, W) of one picture
-Likelihood = Literal["gaussian", "bernoulli"]
 Loss = Callable[[Any, Tensor], dict[str, Tensor]]  # (model, batch) -> {"loss": (batch,), ...}; each names its models
 
 
@@ -29,7 +30,7 @@ class LatentModel(Protocol):
         """Return codes (batch, latent_dim), or mu and logvar of their distributions, each (batch, latent_dim)."""
 
     def decode(self, z: Tensor) -> Tensor:
-        """Return pictures, or the parameters of p(x|z) (a VAE's), (batch, C, H, W)."""
+        """Return pictures, or the the decoder output of a VAE, (batch, C, H, W)."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return the weights, as `torch.nn.Module.parameters` does."""
@@ -40,11 +41,7 @@ class VariationalModel(LatentModel, Protocol):
 
     @property
     def likelihood(self) -> Likelihood:
-        """The family of p(x|z); whatever has this attribute is taken for a VAE."""
-
-    @property
-    def sigma(self) -> float | None:
-        """The standard deviation of a Gaussian p(x|z), in units of pixels in [0, 1]; unused for a Bernoulli."""
+        """The distribution p(x|z); whatever has this attribute is taken for a VAE."""
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and logvar = log sigma^2 of q(z|x), each (batch, latent_dim)."""
@@ -56,4 +53,4 @@ class VariationalModel(LatentModel, Protocol):
         """Return the mean pictures of p(x|z), (batch, C, H, W) in [0, 1]."""
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the parameters of p(x|z) for one draw z, mu and logvar."""
+        """Return the decoder's output for one draw z, mu and logvar."""

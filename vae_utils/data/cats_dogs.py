@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..likelihoods import Gaussian
 from .dataset import Dataset, Split, to_tensor
 from .drawing import FACTORS
 from .files import DataError, check_sha256, data_root
@@ -82,8 +83,7 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32) -> 
         **splits,
         label_names=("cat", "dog"),
         shape=(3, SIDE, SIDE),
-        likelihood="gaussian",
-        sigma=0.3,
+        likelihood=Gaussian(0.3),
         followed=(0, 1),
         followed_names=("cat", "dog"),
     )

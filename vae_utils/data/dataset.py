@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..types import Likelihood, Shape
+from ..likelihoods import Likelihood
+from ..types import Shape
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,8 +65,7 @@ class Dataset:
         test: The pictures to measure on.
         label_names: The name of class 0, 1, 2, ...
         shape: (C, H, W) of one picture.
-        likelihood: "gaussian" or "bernoulli".
-        sigma: The standard deviation of a Gaussian likelihood; None for a Bernoulli likelihood.
+        likelihood: The distribution of pixels, such as `Bernoulli()` or `Gaussian(sigma)`.
         followed: Indices of the two test pictures that the notebooks follow.
         followed_names: What the notebooks call these two.
 
@@ -79,7 +79,6 @@ class Dataset:
     label_names: tuple[str, ...]
     shape: Shape
     likelihood: Likelihood
-    sigma: float | None
     followed: tuple[int, int]
     followed_names: tuple[str, str]
 
@@ -97,12 +96,6 @@ class Dataset:
                 )
         if self.train.x.dtype != self.test.x.dtype:
             raise ValueError(f"{self.name}: train is {self.train.x.dtype} but test is {self.test.x.dtype}")
-        if self.likelihood not in ("gaussian", "bernoulli"):
-            raise ValueError(f"likelihood must be 'gaussian' or 'bernoulli', not {self.likelihood!r}")
-        if self.likelihood == "gaussian" and not (self.sigma is not None and self.sigma > 0):
-            raise ValueError(f"a Gaussian likelihood needs a sigma above 0, not {self.sigma!r}")
-        if self.likelihood == "bernoulli" and self.sigma is not None:
-            raise ValueError(f"a Bernoulli likelihood has no sigma: pass None, not {self.sigma!r}")
         if len(self.followed) != 2 or not all(0 <= index < len(self.test) for index in self.followed):
             raise ValueError(f"followed must be two indices in 0..{len(self.test) - 1}, not {self.followed}")
         if len(self.followed_names) != 2:

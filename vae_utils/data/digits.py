@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..likelihoods import Bernoulli
 from .dataset import Dataset, Split, clearest, stratified_split
 
 
@@ -32,8 +33,7 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32) -> 
         test=test,
         label_names=tuple("0123456789"),
         shape=(1, 8, 8),
-        likelihood="bernoulli",
-        sigma=None,
+        likelihood=Bernoulli(),
         followed=(clearest(test, 3), clearest(test, 5)),
         followed_names=("3", "5"),
     )

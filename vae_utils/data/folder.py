@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from ..likelihoods import Gaussian
 from .dataset import Dataset, Split, stratified_split, to_tensor
 from .files import DataError
 
@@ -48,8 +49,7 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, siz
         test=test,
         label_names=names,
         shape=(3, size, size),
-        likelihood="gaussian",
-        sigma=0.3,
+        likelihood=Gaussian(0.3),
         followed=(0, int(last)),
         followed_names=(names[0], names[-1]),
     )

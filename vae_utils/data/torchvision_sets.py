@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from ..likelihoods import Bernoulli
 from .dataset import Dataset, Split, clearest, to_tensor
 from .files import DataError, data_root, disk_problem
 from .registry import names
@@ -63,8 +64,7 @@ class TorchvisionSet:
                 test=test,
                 label_names=self.label_names,
                 shape=(channels, height, width),
-                likelihood="bernoulli",
-                sigma=None,
+                likelihood=Bernoulli(),
                 followed=(first, second),
                 followed_names=self.followed,
             )

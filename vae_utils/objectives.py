@@ -1,16 +1,38 @@
-"""A VAE's loss with other gradient estimators than z = mu + sigma * epsilon, to compare; each is a `loss` for `fit`.
+"""What `fit` minimizes: the loss of an autoencoder, of a VAE, and of a VAE with other gradients for its encoder.
 
-All have the value of the negative ELBO. They differ in the gradient that reaches the encoder.
+An objective is a function (model, batch of pictures) -> {"loss": (batch,), other terms to record: (batch,)}.
+The last two have the negative ELBO's value; they differ from `vae_loss` in the gradient that reaches the encoder.
 """
 
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .losses import _same_shape, gaussian_kl
-from .training import reconstruction_nll
+from .losses import _same_shape, gaussian_kl, squared_error
 from .types import VariationalModel
+
+
+def autoencoder_loss(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
+    """Return {"loss": squared error of the reconstructions model(x), summed over each picture, (batch,)}."""
+    return {"loss": squared_error(model(x), x)}
+
+
+def vae_loss(model: VariationalModel, x: Tensor, beta: float = 1.0) -> dict[str, Tensor]:
+    """Return {"loss": nll + beta * KL, "nll", "kl"}, each (batch,) in nats.
+
+    With beta = 1, "loss" is the negative ELBO (Kingma & Welling, 2014, equation 10): on average over draws an upper
+    bound on -log p(x). Other weights: the beta-VAE (Higgins et al., 2017); no bound if beta < 1.
+
+    Raises:
+        ValueError: beta is negative.
+    """
+    if beta < 0:
+        raise ValueError(f"beta must be 0 or more, not {beta}")
+    output, mu, logvar = model(x)
+    nll = model.likelihood.nll(output, x)
+    kl = gaussian_kl(mu, logvar)
+    return {"loss": nll + beta * kl, "nll": nll, "kl": kl}
 
 
 def log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
@@ -35,7 +57,7 @@ def detached_loss(model: VariationalModel, x: Tensor) -> dict[str, Tensor]:
         raise TypeError(f"{type(model).__name__} draws no code: this loss needs a VAE.")
     mu, logvar = model.encode(x)
     z = model.reparameterize(mu, logvar).detach()
-    nll = reconstruction_nll(model, model.decode(z), x)
+    nll = model.likelihood.nll(model.decode(z), x)
     kl = gaussian_kl(mu, logvar)
     return {"loss": nll + kl, "nll": nll, "kl": kl}
 
@@ -62,12 +84,12 @@ def score_function_loss(model: VariationalModel, x: Tensor, baseline: bool = Tru
         raise TypeError(f"{type(model).__name__} draws no code: this loss needs a VAE.")
     mu, logvar = model.encode(x)
     z = model.reparameterize(mu, logvar).detach()
-    nll = reconstruction_nll(model, model.decode(z), x)
+    nll = model.likelihood.nll(model.decode(z), x)
     value = nll.detach()
     if baseline:
         with torch.no_grad():
             again = model.decode(model.reparameterize(mu, logvar))
-            value = value - reconstruction_nll(model, again, x)
+            value = value - model.likelihood.nll(again, x)
     log_q = log_density(z, mu, logvar)
     nothing = value * (log_q - log_q.detach())  # 0, with the gradient value * d log q
     kl = gaussian_kl(mu, logvar)

@@ -1,0 +1,20 @@
+"""Principal component analysis, the yardstick of every autoencoder and the start of its training."""
+
+import torch
+from torch import Tensor
+
+
+def principal_components(x: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the mean (d,), the first k principal axes (d, k) and the standard deviations (k,) along them of x (n, d).
+
+    By a randomized algorithm (Halko et al., 2011) from a fixed seed; the global random state stays as it was.
+
+    Raises:
+        ValueError: k is not between 1 and min(n, d).
+    """
+    if not 1 <= k <= min(x.shape):
+        raise ValueError(f"data of shape {tuple(x.shape)} has 1 to {min(x.shape)} principal components, not {k}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _, values, axes = torch.pca_lowrank(x, q=min(k + 10, *x.shape), niter=4)
+    return x.mean(0), axes[:, :k], values[:k] / max(len(x) - 1, 1) ** 0.5
