@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .evaluation import frechet_distance
-from .losses import gaussian_kl
+from .likelihoods import Likelihood
+from .losses import bernoulli_nll, gaussian_kl
 from .random_state import own_random_numbers
 
 AnyLoss = Callable[[Any, Tensor], dict[str, Tensor] | Tensor]
@@ -94,11 +94,12 @@ def examine(model: nn.Module, x: Tensor, *, loss: AnyLoss | None = None, beta: f
     Args:
         model: model(x) -> (parameters of p(x|z), mu, logvar), with mu and logvar (batch, latent_dim). If it has
             `decode` (or a module `decoder`), the draw of z is watched on its way there, and new codes are decoded.
-            Attributes `likelihood` ("bernoulli": the parameters are logits; "gaussian": means) and `sigma` are used.
+            If it has a `likelihood` as in vae_utils.likelihoods, this reads the parameters; without one they are
+            taken for probabilities or means if they lie in [0, 1], and for a Bernoulli's logits otherwise.
         x: 100 pictures or more, as the model takes them; the training pictures are best. The first 2,000 are used.
-        loss: (model, x) -> the loss as a number, as (batch,) or as {"loss": ...}, such as `training.vae_loss`. It is
-            evaluated at synthetic codes and reconstructions. It must take all it needs from model(x), or from
-            model.encode, .reparameterize and .decode.
+        loss: (model, x) -> the loss as a number, as (batch,) or as {"loss": ...}, such as `objectives.vae_loss`. It
+            is evaluated at synthetic codes and reconstructions. It must take all it needs from model(x), or from
+            model.encode, .reparameterize and .decode (if the model has a `likelihood`, also .mean).
         beta: The weight of the KL that you meant.
         seed: Of the draws that the examination makes.
 
@@ -140,6 +141,41 @@ def _undisturbed(model: nn.Module) -> Iterator[None]:
                 buffer.copy_(before)
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """What the parameters of p(x|z) mean."""
+
+    mean: Callable[[Tensor], Tensor]  # parameters -> mean pictures
+    nlls: NamedLosses  # of each likelihood that the parameters may belong to: (parameters, x) -> (batch,)
+    bounded: bool = False  # whether parameters must lie in [0, 1]
+
+
+def _likelihood(model: nn.Module) -> Likelihood | None:
+    """Return the model's likelihood if it has one that can be asked for a mean and an nll."""
+    likelihood = getattr(model, "likelihood", None)
+    asked = (getattr(likelihood, name, None) for name in ("mean", "nll"))
+    return likelihood if all(map(callable, asked)) else None
+
+
+def _sigma(model: nn.Module) -> float | None:
+    """Return the sigma of the model's likelihood, if that is one number."""
+    sigma = getattr(_likelihood(model), "sigma", None)
+    return float(sigma) if isinstance(sigma, float | int) else None
+
+
+def _reading(model: nn.Module, parameters: Tensor) -> _Reading:
+    """Read parameters of p(x|z) as the model's likelihood does, or else as their range suggests."""
+    if likelihood := _likelihood(model):
+        sigma = _sigma(model)
+        name = f"a {type(likelihood).__name__}{'' if sigma is None else f' with sigma {sigma:g}'}"
+        return _Reading(likelihood.mean, {name: likelihood.nll})
+    low, high = parameters.aminmax()
+    if low >= -0.01 and high <= 1.01:
+        nlls: NamedLosses = {"a Bernoulli": _cross_entropy, "a Gaussian with sigma 1": _half_squares}
+        return _Reading(lambda means: means, nlls, bounded=True)
+    return _Reading(torch.sigmoid, {"a Bernoulli": bernoulli_nll})
+
+
 @dataclass
 class _Outputs:
     """The model's outputs for all pictures, (n, ...), without gradients."""
@@ -147,11 +183,15 @@ class _Outputs:
     parameters: Tensor
     mu: Tensor
     logvar: Tensor
-    picture: Callable[[Tensor], Tensor]  # parameters of p(x|z) -> mean pictures, flat
+    reading: _Reading
 
     @property
     def variance(self) -> Tensor:
         return self.logvar.exp()
+
+    def picture(self, parameters: Tensor) -> Tensor:
+        """Return the mean pictures of parameters of p(x|z), flat."""
+        return self.reading.mean(parameters).flatten(1)
 
 
 def _triple(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -175,15 +215,7 @@ def _run(model: nn.Module, x: Tensor) -> _Outputs:
     model.eval()
     parts = zip(*(_triple(model, part) for part in x.split(500)), strict=True)
     parameters, mu, logvar = (torch.cat(part).float() for part in parts)
-    logits = _are_logits(model, parameters)
-    return _Outputs(parameters, mu, logvar, (lambda p: p.sigmoid().flatten(1)) if logits else (lambda p: p.flatten(1)))
-
-
-def _are_logits(model: nn.Module, parameters: Tensor) -> bool:
-    """Return whether the parameters of p(x|z) are logits: by the model's likelihood, or else by their range."""
-    likelihood = getattr(model, "likelihood", None)
-    low, high = parameters.aminmax()
-    return bool(likelihood == "bernoulli" if likelihood is not None else not (low >= -0.01 and high <= 1.01))
+    return _Outputs(parameters, mu, logvar, _reading(model, parameters))
 
 
 def _finite(model: nn.Module, outputs: _Outputs) -> Finding:
@@ -442,6 +474,8 @@ class _StandIn(nn.Module):
     def __init__(self, model: nn.Module, parameters: Tensor, mu: Tensor, logvar: Tensor):
         super().__init__()
         vars(self).update(_model=model, _outputs=(parameters, mu, logvar))  # not as a part of this one
+        if likelihood := _likelihood(model):
+            vars(self)["mean"] = lambda z: likelihood.mean(parameters)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(vars(self)["_model"], name)
@@ -459,26 +493,27 @@ class _StandIn(nn.Module):
         return self._outputs[0]
 
 
-def _bernoulli(p: Tensor, x: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(p, x, reduction="none").flatten(1).sum(1)
+def _half_squares(mean: Tensor, x: Tensor) -> Tensor:
+    return 0.5 * (mean - x).square().flatten(1).sum(1)
 
 
-def _half_squares(p: Tensor, x: Tensor) -> Tensor:
-    return 0.5 * (p - x).square().flatten(1).sum(1)
+def _cross_entropy(mean: Tensor, x: Tensor) -> Tensor:
+    mean = mean.clamp(1e-6, 1 - 1e-6)
+    return -(x * mean.log() + (1 - x) * (1 - mean).log()).flatten(1).sum(1)
 
 
-def _cross_entropy(p: Tensor, x: Tensor) -> Tensor:
-    p = p.clamp(1e-6, 1 - 1e-6)
-    return -(x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
+def mistaken_nlls(mean: Callable[[Tensor], Tensor]) -> NamedLosses:
+    """Return nlls that are not the model's own, if `mean` turns its parameters into mean pictures."""
+    return {
+        "a squared error": lambda p, x: _half_squares(mean(p), x),
+        "a squared error of the logits": _half_squares,
+        "a squared error after two sigmoids": lambda p, x: _half_squares(mean(p).sigmoid(), x),
+        "a cross-entropy after two sigmoids": lambda p, x: bernoulli_nll(mean(p), x),
+        "a cross-entropy with its arguments swapped": lambda p, x: _cross_entropy(x, mean(p)),
+        "a Bernoulli's cross-entropy": lambda p, x: _cross_entropy(mean(p), x),
+    }
 
 
-MISTAKEN_NLL: NamedLosses = {
-    "a squared error": lambda p, x: _half_squares(p.sigmoid(), x),
-    "a squared error of the logits": _half_squares,
-    "a cross-entropy after two sigmoids": lambda p, x: _bernoulli(p.sigmoid(), x),
-    "a cross-entropy with its arguments swapped": lambda p, x: _cross_entropy(x, p.sigmoid()),
-    "a Bernoulli's cross-entropy": _bernoulli,
-}
 MISTAKEN_KL: NamedLosses = {
     "the reverse KL(p ‖ q)": lambda m, v: ((1 + m.square()) / v.exp() - 1 + v).sum(1),
     "a KL without mu²": lambda m, v: (v.exp() - 1 - v).sum(1),
@@ -543,11 +578,10 @@ class _Probe:
             return (out["loss"] if isinstance(out, dict) else out).double().mean()
 
         latent, shape = outputs.mu.shape[1], outputs.parameters.shape[1:]
-        self.model, self.x = model, x[:1].to(device).double()
-        logits = [2 * normal(1, *shape) for _ in range(6)]
-        self.logits = _are_logits(model, outputs.parameters)
-        self.p = logits if self.logits else [value.sigmoid() for value in logits]
-        self.p[0] = logits[0].sigmoid()  # valid as logits and as means
+        self.reading, self.x = outputs.reading, x[:1].to(device).double()
+        values = [2 * normal(1, *shape) for _ in range(6)]
+        self.p = [p.sigmoid() for p in values] if self.reading.bounded else values
+        self.p[0] = values[0].sigmoid()  # valid whatever the loss takes the parameters for
         first = torch.full((2, 1, latent), 0.4, dtype=torch.float64, device=device)
         self.codes = [tuple(first), *((1.5 * normal(1, latent), normal(1, latent)) for _ in range(12))]
         with torch.no_grad():
@@ -569,20 +603,10 @@ class _Probe:
         prices = torch.cat([nll(p, x) for p in self.p]).cpu()
         return prices[1:] - prices[0]
 
-    def right_nlls(self) -> dict[str, Tensor]:
-        """Return the nll of the model's likelihood, or of each that its parameters may belong to."""
-        likelihood, sigma = (getattr(self.model, name, None) for name in ("likelihood", "sigma"))
-        if likelihood == "gaussian" and isinstance(sigma, float | int):
-            return {f"a Gaussian with sigma {sigma:g}": self.priced_nll(_half_squares) / sigma**2}
-        if self.logits:
-            return {"a Bernoulli": self.priced_nll(_bernoulli)}
-        return {
-            "a Bernoulli": self.priced_nll(_cross_entropy),
-            "a Gaussian with sigma 1": self.priced_nll(_half_squares),
-        }
-
     def nll_factor(self) -> tuple[str, float] | None:
-        fits = ((name, _factor(self.charged_nll, right)) for name, right in self.right_nlls().items())
+        """Return the name of the right nll, and how many times the loss charges it; None if it charges no right one."""
+        nlls = self.reading.nlls.items()
+        fits = ((name, _factor(self.charged_nll, self.priced_nll(nll))) for name, nll in nlls)
         return next(((name, c) for name, c in fits if c is not None and c != 0), None)
 
     def reconstruction(self) -> Finding:
@@ -590,8 +614,8 @@ class _Probe:
         if found and found[1] > 0:
             times = "" if math.isclose(found[1], 1, rel_tol=1e-3) else f", times {found[1]:.4g}"
             return Finding("reconstruction", True, f"the loss charges errors as {found[0]} does{times}.")
-        wanted = " or ".join(self.right_nlls())
-        for name, nll in MISTAKEN_NLL.items():
+        wanted = " or ".join(self.reading.nlls)
+        for name, nll in mistaken_nlls(self.reading.mean).items():
             if (c := _factor(self.charged_nll, self.priced_nll(nll))) is not None and c > 0:
                 return Finding("reconstruction", False, f"the loss charges {name}, not the nll of {wanted}.")
         if found:
@@ -641,7 +665,7 @@ def _weight(one: _Probe, many: _Probe, model: nn.Module, beta: float) -> Finding
     if math.isclose(found, beta, rel_tol=1e-3, abs_tol=1e-6):
         times = "as much as" if math.isclose(found, 1, rel_tol=1e-3) else f"{found:.4g} times"
         return Finding("weight", True, f"a nat of KL weighs {times} a nat of reconstruction, as you meant.")
-    pixels, latent, sigma = one.x.numel(), one.codes[0][0].numel(), getattr(model, "sigma", None)
+    pixels, latent, sigma = one.x.numel(), one.codes[0][0].numel(), _sigma(model)
     reasons = {
         "a mean over pixels beside a sum over the code": pixels,
         "a mean over the code beside a sum over pixels": 1 / latent,
@@ -650,7 +674,7 @@ def _weight(one: _Probe, many: _Probe, model: nn.Module, beta: float) -> Finding
         "a KL with its 1/2 twice": 0.5,
         "an nll in bits": math.log(2),
     }
-    if isinstance(sigma, float | int):
+    if sigma is not None:
         square = 1 / (2 * sigma**2)
         reasons["a squared error without 1/(2 sigma²)"] = square
         reasons["a mean squared error without 1/(2 sigma²)"] = pixels * square

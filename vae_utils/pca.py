@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from .random_state import own_random_numbers
+
 
 def principal_components(x: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the mean (d,), the first k principal axes (d, k) and the standard deviations (k,) along them of x (n, d).
@@ -14,7 +16,6 @@ def principal_components(x: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """
     if not 1 <= k <= min(x.shape):
         raise ValueError(f"data of shape {tuple(x.shape)} has 1 to {min(x.shape)} principal components, not {k}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with own_random_numbers(0, x.device):
         _, values, axes = torch.pca_lowrank(x, q=min(k + 10, *x.shape), niter=4)
     return x.mean(0), axes[:, :k], values[:k] / max(len(x) - 1, 1) ** 0.5

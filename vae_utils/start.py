@@ -37,8 +37,8 @@ def start_at_principal_components(model: nn.Module, x_train: Tensor) -> None:
     layer paints each component with half its standard deviation, through the slope of the sigmoid at the mean picture.
     The layers between start at random as before, so the network begins as a shuffled PCA and bends from there.
 
-    Models without a hidden layer, and data with fewer than twice as many pictures or pixels as the outer layers have
-    units, start at the mean alone.
+    Models without a hidden layer, and data with fewer than twice as many pictures (4,000 at most are looked at) or
+    pixels as the outer layers have units, start at the mean alone.
 
     Raises:
         TypeError: As for `start_at_mean`.
@@ -46,9 +46,9 @@ def start_at_principal_components(model: nn.Module, x_train: Tensor) -> None:
     start_at_mean(model, x_train)
     first, last = _linear(model.encoder, 0), _linear(model.decoder, -1)
     units = first.out_features
-    if len(model.encoder) < 2 or last.in_features != units or 2 * units > min(len(x_train), first.in_features):
-        return
     x = x_train[:: -(-len(x_train) // 4000)].flatten(1)  # 4,000 pictures at most
+    if len(model.encoder) < 2 or last.in_features != units or 2 * units > min(x.shape):
+        return
     x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
     mean, axes, deviations = (part.to(first.weight) for part in principal_components(x, units))
     whiten = (axes / deviations.clamp(min=1e-3)).T

@@ -12,6 +12,7 @@ import torch
 from vae_utils.data import DataError, draw, drawing, load
 from vae_utils.data.cats_dogs import CHECKSUMS, COUNTS, FOLLOWED, folder, sample_factors, to_sheet, to_tiles
 from vae_utils.data.drawing import FACTORS, draw_many
+from vae_utils.likelihoods import Gaussian
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_shape_and_names(animals):
     assert (len(animals.train), len(animals.test)) == (8000, 2000) == tuple(COUNTS.values())
     assert animals.shape == (3, 32, 32) and animals.train.x.dtype == torch.uint8
     assert animals.label_names == animals.followed_names == ("cat", "dog")
-    assert (animals.likelihood, animals.sigma) == ("gaussian", 0.3)
+    assert animals.likelihood == Gaussian(0.3)
     assert list(animals.train.factors) == list(FACTORS)
 
 

@@ -19,6 +19,7 @@ from vae_utils import data
 from vae_utils.data import DataError, Dataset, Split
 from vae_utils.data.dataset import clearest, stratified_split, to_tensor
 from vae_utils.data.files import check_sha256, data_root, write_atomically
+from vae_utils.likelihoods import Bernoulli, Gaussian
 
 ROOT = Path(__file__).resolve().parents[2]
 IDX_FILES = {f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")}
@@ -43,8 +44,7 @@ def dataset(**changes):
         "test": split(4),
         "label_names": ("cat", "dog"),
         "shape": (3, 2, 2),
-        "likelihood": "gaussian",
-        "sigma": 0.2,
+        "likelihood": Gaussian(0.2),
         "followed": (0, 1),
         "followed_names": ("cat", "dog"),
     }
@@ -85,10 +85,6 @@ def test_split_rejects(changes, message):
         ({"test": split(4, x=torch.zeros(4, 3, 2, 5))}, r"test pictures.*\(3, 2, 5\)"),
         ({"test": split(4, x=torch.zeros(4, 3, 2, 2, dtype=torch.uint8))}, "float32.*uint8"),
         ({"label_names": ("cat",)}, r"0\.\.0.*from 0 to 1"),
-        ({"likelihood": "normal"}, "'gaussian' or 'bernoulli', not 'normal'"),
-        ({"sigma": None}, "needs a sigma above 0"),
-        ({"sigma": 0.0}, "needs a sigma above 0"),
-        ({"likelihood": "bernoulli"}, "no sigma: pass None"),
         ({"followed": (0, 4)}, r"0\.\.3, not \(0, 4\)"),
         ({"followed": (0,)}, "two indices"),
         ({"followed_names": ("cat",)}, "two names"),
@@ -269,7 +265,7 @@ def test_loading_cats_dogs_is_light():
 def test_digits():
     digits = data.load("digits")
     assert len(digits.train) + len(digits.test) == 1797
-    assert digits.shape == (1, 8, 8) and digits.likelihood == "bernoulli" and digits.sigma is None
+    assert digits.shape == (1, 8, 8) and digits.likelihood == Bernoulli()
     assert digits.train.x.dtype == torch.float32
     assert set((digits.train.x * 16).unique().tolist()) == set(range(17))
     shares = digits.test.y.bincount() / (digits.train.y.bincount() + digits.test.y.bincount())
@@ -346,7 +342,7 @@ def test_present_files_are_read_and_left_alone(
     assert tree(tmp_path) == before
     assert capfd.readouterr() == ("", "")
     assert loaded.name == name and loaded.shape == (1, 28, 28)
-    assert loaded.likelihood == "bernoulli" and loaded.sigma is None
+    assert loaded.likelihood == Bernoulli()
     assert (len(loaded.train), len(loaded.test), len(loaded.label_names)) == (30, 20, 10)
     pixels = np.frombuffer((tmp_path / folder / "raw" / "t10k-images-idx3-ubyte").read_bytes()[16:], np.uint8)
     np.testing.assert_allclose(loaded.test.x.flatten(), pixels / 255, atol=1e-7)
@@ -543,7 +539,7 @@ def pets(tmp_path):
 def test_folder(pets, monkeypatch):
     loaded = data.load("folder", root=pets, size=16)
     assert loaded.label_names == ("cat", "dog") and loaded.shape == (3, 16, 16)
-    assert (loaded.likelihood, loaded.sigma) == ("gaussian", 0.3)
+    assert loaded.likelihood == Gaussian(0.3)
     assert loaded.train.y.bincount().tolist() == [8, 1] and loaded.test.y.bincount().tolist() == [2, 1]
     assert loaded.test.y[list(loaded.followed)].tolist() == [0, 1]
     assert loaded.followed_names == ("cat", "dog")

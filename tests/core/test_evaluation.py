@@ -9,6 +9,7 @@ from torch import nn
 
 from vae_utils import data, evaluation
 from vae_utils.evaluation import code_factor_correlation, coverage, frechet_distance, neighbor_purity, path_ratio
+from vae_utils.likelihoods import Bernoulli, Gaussian
 from vae_utils.losses import squared_error
 from vae_utils.models import VAE, Autoencoder
 
@@ -37,12 +38,12 @@ class Decoder(nn.Module):
 # Codes and pictures
 
 
-@pytest.mark.parametrize("kind", [Autoencoder, VAE])
-def test_encode_decode_and_reconstruct_leave_out_noise(kind):
-    model, x = kind((1, 4, 4), 2, hidden=(8,)), torch.rand(30, 1, 4, 4)
-    code = model.encode(x)
-    code = code[0] if kind is VAE else code
-    picture = model.mean(code) if kind is VAE else model.decode(code)
+@pytest.mark.parametrize("likelihood", [None, Gaussian(0.2), Bernoulli()])
+def test_encode_decode_and_reconstruct_leave_out_noise(likelihood):
+    more = (likelihood,) if likelihood else ()
+    model, x = (VAE if likelihood else Autoencoder)((1, 4, 4), 2, *more, hidden=(8,)), torch.rand(30, 1, 4, 4)
+    code = model.encode(x)[0] if likelihood else model.encode(x)
+    picture = model.mean(code) if likelihood else model.decode(code)
     torch.testing.assert_close(evaluation.encode(model, x), code.detach())
     torch.testing.assert_close(evaluation.decode(model, code.detach()), picture.detach())
     torch.testing.assert_close(evaluation.reconstruct(model, x), picture.detach())
@@ -51,8 +52,9 @@ def test_encode_decode_and_reconstruct_leave_out_noise(kind):
     assert not evaluation.reconstruct(model, x).requires_grad
 
 
-def test_a_bernoulli_model_is_decoded_to_pictures():
-    model = VAE((1, 4, 4), 2, hidden=(8,), likelihood="bernoulli", sigma=None)
+@pytest.mark.parametrize("likelihood", [Gaussian(0.2), Bernoulli()])
+def test_a_vaes_output_is_decoded_to_pictures(likelihood):
+    model = VAE((1, 4, 4), 2, likelihood, hidden=(8,))
     low, high = evaluation.decode(model, 50 * normal(100, 2)).aminmax()
     assert 0 <= low < high <= 1
 

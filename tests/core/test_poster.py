@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 import matplotlib
@@ -27,7 +28,7 @@ def pictures() -> data.Dataset:
 @pytest.fixture(scope="module")
 def model(pictures: data.Dataset) -> VAE:
     torch.manual_seed(0)
-    return VAE(pictures.shape, 2, sigma=pictures.sigma)
+    return VAE(pictures.shape, 2, pictures.likelihood)
 
 
 def test_a_row_for_each_picture_and_a_panel_for_each_idea(model: VAE, pictures: data.Dataset) -> None:
@@ -49,35 +50,35 @@ def test_its_numbers_are_those_of_the_pictures(model: VAE, pictures: data.Datase
         assert f"zipped {len(zlib.compress(raw, 9)):,}" in bytes_.get_xlabel()
         with torch.no_grad():
             mu, logvar = (part[0] for part in model.encode(x[None]))
-        assert code.get_xlabel() == f"z = ({mu[0]:.2f}, {mu[1]:.2f})"
+        shown = re.fullmatch(r"z = \((-?\d+\.\d\d), (-?\d+\.\d\d)\)", code.get_xlabel())
+        assert shown and [float(number) for number in shown.groups()] == pytest.approx(mu.tolist(), abs=0.0051)
         ellipse = next(patch for patch in cloud.patches if isinstance(patch, Ellipse) and patch.get_fill())
-        assert ellipse.get_center() == pytest.approx(tuple(mu.tolist()))
-        assert ellipse.width == pytest.approx(6 * (0.5 * logvar[0]).exp().item())
+        # one picture and a batch are summed in different orders, which differ between processors
+        assert ellipse.get_center() == pytest.approx(tuple(mu.tolist()), rel=1e-4, abs=1e-6)
+        assert ellipse.width == pytest.approx(6 * (0.5 * logvar[0]).exp().item(), rel=1e-4)
         assert [bar.get_width() for bar in nats.patches] == [cost["kl"], cost["above"]]
     plt.close(figure)
 
 
 def test_arrows_point_where_the_loss_falls(model: VAE, pictures: data.Dataset) -> None:
     """A small step along each arrow makes that draw's loss smaller."""
-    from vae_utils.training import reconstruction_nll
-
     figure, _ = poster.strip(model, pictures, COSTS)
     arrows = figure.axes[3].collections[0]
     z = torch.from_numpy(np.array(arrows.get_offsets(), dtype=np.float64))
     direction = torch.from_numpy(np.array([arrows.U, arrows.V], dtype=np.float64)).T
     step = 1e-4 * direction / direction.norm(dim=1, keepdim=True)
-    twin = VAE(pictures.shape, 2, sigma=pictures.sigma).double()
+    twin = VAE(pictures.shape, 2, pictures.likelihood).double()
     twin.load_state_dict(model.state_dict())
     x = pictures.test.x[pictures.followed[0]].double().expand(len(z), *pictures.shape)
     with torch.no_grad():
-        before = reconstruction_nll(twin, twin.decode(z), x)
-        after = reconstruction_nll(twin, twin.decode(z + step), x)
+        before = twin.likelihood.nll(twin.decode(z), x)
+        after = twin.likelihood.nll(twin.decode(z + step), x)
     assert (after < before).all()
     plt.close(figure)
 
 
 def test_refuses_what_it_cannot_draw(pictures: data.Dataset, model: VAE) -> None:
     with pytest.raises(ValueError, match="2 numbers, not 8"):
-        poster.strip(VAE(pictures.shape, 8), pictures, COSTS)
+        poster.strip(VAE(pictures.shape, 8, pictures.likelihood), pictures, COSTS)
     with pytest.raises(ValueError, match="as many costs, not 1"):
         poster.strip(model, pictures, COSTS[:1])

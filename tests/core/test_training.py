@@ -4,14 +4,19 @@ import copy
 import errno
 import functools
 import os
+import re
 
 import pytest
 import torch
 
-from vae_utils import training
+from vae_utils import random_state, training
+from vae_utils.checkpoints import load_weights, save_weights
 from vae_utils.data import DataError
+from vae_utils.likelihoods import Bernoulli, Gaussian
 from vae_utils.models import VAE, Autoencoder
-from vae_utils.training import TrainingDiverged, autoencoder_loss, fit, load_weights, save_weights, vae_loss
+from vae_utils.objectives import autoencoder_loss, vae_loss
+from vae_utils.start import start_at_mean
+from vae_utils.training import TrainingDiverged, fit
 
 SHAPE = (1, 6, 6)
 FACTORS = torch.randn(150, 2, generator=torch.Generator().manual_seed(0))
@@ -22,7 +27,8 @@ QUICK = {"steps": 40, "batch_size": 32, "record_every": 10, "progress": False, "
 def new(kind=VAE, seed=0, latent_dim=2):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return kind(SHAPE, latent_dim, hidden=(16, 12))
+        more = (Gaussian(0.2),) if kind is VAE else ()
+        return kind(SHAPE, latent_dim, *more, hidden=(16, 12))
 
 
 def same_weights(a, b):
@@ -122,7 +128,7 @@ def test_fewer_pictures_than_a_batch():
 @pytest.mark.parametrize("kind", [Autoencoder, VAE])
 def test_start_at_mean_draws_the_mean_picture(kind, as_bytes):
     model = new(kind)
-    training.start_at_mean(model, (X * 255).round().to(torch.uint8) if as_bytes else X)
+    start_at_mean(model, (X * 255).round().to(torch.uint8) if as_bytes else X)
     mean = X.mean(0, keepdim=True)
     with torch.no_grad():
         draw = getattr(model, "mean", model.decode)
@@ -209,10 +215,10 @@ class MyLoss:
 @pytest.mark.parametrize(
     ("loss", "name"),
     [
-        (None, "vae_utils.training.vae_loss"),
+        (None, "vae_utils.objectives.vae_loss"),
         (my_loss, f"{__name__}.my_loss"),
-        (functools.partial(vae_loss, beta=4.0), "vae_utils.training.vae_loss(beta=4.0)"),
-        (functools.partial(vae_loss, beta=2), "vae_utils.training.vae_loss(beta=2)"),
+        (functools.partial(vae_loss, beta=4.0), "vae_utils.objectives.vae_loss(beta=4.0)"),
+        (functools.partial(vae_loss, beta=2), "vae_utils.objectives.vae_loss(beta=2)"),
         (functools.partial(my_loss, weight=torch.ones(1)), f"{__name__}.my_loss(weight=Tensor)"),
         (MyLoss(), f"{__name__}.MyLoss"),
     ],
@@ -223,19 +229,17 @@ def test_checkpoint_of_another_loss(tmp_path, loss, name):
     assert fit(new(), X, **QUICK, checkpoint=path, loss=loss).step[-1] == 40  # the same is no other
     with pytest.raises(ValueError) as error:
         fit(new(), X, **QUICK, checkpoint=path, loss=autoencoder_loss)
-    assert f"made with loss={name}, not vae_utils.training.autoencoder_loss: use the same settings" in str(error.value)
+    message = f"made with loss={name}, not vae_utils.objectives.autoencoder_loss: use the same settings"
+    assert message in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [("likelihood", "bernoulli", "likelihood=gaussian, not bernoulli"), ("sigma", 0.4, "sigma=0.2, not 0.4")],
-)
-def test_checkpoint_of_another_likelihood(tmp_path, name, value, message):
+@pytest.mark.parametrize("other", [Bernoulli(), Gaussian(0.4)])
+def test_checkpoint_of_another_likelihood(tmp_path, other):
     model = new()
-    model.sigma = 0.2
     fit(model, X, **QUICK, checkpoint=tmp_path / "run.safetensors")
-    setattr(model, name, value)
-    with pytest.raises(ValueError, match=f"made with {message}: use the same settings"):
+    model.likelihood = other
+    message = f"made with likelihood=Gaussian(sigma=0.2), not {other}: use the same settings"
+    with pytest.raises(ValueError, match=re.escape(message)):
         fit(model, X, **QUICK, checkpoint=tmp_path / "run.safetensors")
 
 
@@ -246,14 +250,14 @@ def test_random_numbers_of_a_gpu_are_kept_and_set(monkeypatch, kind):
     monkeypatch.setattr(f"torch.{kind}.set_rng_state", lambda value, *device: state.update(now=value))
     monkeypatch.setattr("torch.manual_seed", lambda seed: seen.append(seed))
     device = torch.device(kind)
-    with training._own_random_numbers(5, device):
+    with random_state.own_random_numbers(5, device):
         state["now"] = torch.tensor([2], dtype=torch.uint8)
-        during = training._random_state(device)
+        during = random_state.get_state(device)
     assert seen == [5] and during.keys() == {"cpu", kind}
     assert state["now"].item() == 1, "as it was before"
-    training._set_random_state(during, device)
+    random_state.set_state(during, device)
     assert state["now"].item() == 2
-    training._set_random_state({"cpu": torch.get_rng_state()}, device)  # kept on a CPU: what is here stays
+    random_state.set_state({"cpu": torch.get_rng_state()}, device)  # kept on a CPU: what is here stays
     assert state["now"].item() == 2
 
 

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from vae_utils import data, diagnosis, exercises
 from vae_utils.diagnosis import UNSEEN_WITHOUT_LOSS, examine, spare_nats
-from vae_utils.losses import bernoulli_nll, gaussian_kl
+from vae_utils.likelihoods import Bernoulli, Gaussian
+from vae_utils.losses import bernoulli_nll, gaussian_kl, gaussian_nll
 from vae_utils.models import VAE
-from vae_utils.training import fit, vae_loss
+from vae_utils.objectives import vae_loss
+from vae_utils.training import fit
 
 SHAPE = (1, 8, 8)
 
@@ -46,7 +48,7 @@ def mistake(exercise: str, slug: str) -> dict[str, Callable]:
 
 def trained(seed: int = 0, steps: int = 400, **changed: Callable) -> VAE:
     torch.manual_seed(seed)
-    model = VAE(SHAPE, 8, hidden=(256,), likelihood="bernoulli")
+    model = VAE(SHAPE, 8, Bernoulli(), hidden=(256,))
     model.reparameterize = changed.get("reparameterize", model.reparameterize)
     fit(model, digits(), steps=steps, lr=1e-2, loss=loss_with(**changed), seed=seed, device="cpu", progress=False)
     return model
@@ -59,7 +61,7 @@ def healthy(seed: int = 0) -> VAE:
 
 def infected(function: Callable) -> VAE:
     """A healthy model whose draw has a mistake from now on."""
-    model = VAE(SHAPE, 8, hidden=(256,), likelihood="bernoulli")
+    model = VAE(SHAPE, 8, Bernoulli(), hidden=(256,))
     model.load_state_dict(healthy().state_dict())
     model.reparameterize = function
     return model
@@ -80,7 +82,7 @@ def test_healthy_vae_on_digits_has_no_finding(seed: int) -> None:
 def test_healthy_vae_on_cats_and_dogs_has_no_finding(seed: int) -> None:
     x = small_animals()
     torch.manual_seed(seed)
-    model = VAE(tuple(x.shape[1:]), 8, hidden=(128, 64), sigma=0.15)
+    model = VAE((3, 16, 16), 8, Gaussian(0.15), hidden=(128, 64))
     fit(model, x, steps=400, lr=5e-3, seed=seed, device="cpu", progress=False)
     report = examine(model, x, loss=vae_loss)
     assert report.wrong == () and all(finding.healthy for finding in report.findings)
@@ -93,7 +95,7 @@ def test_many_seeds_of_the_look_itself_raise_no_alarm() -> None:
 def test_another_weight_is_healthy_where_it_was_meant() -> None:
     loss = functools.partial(vae_loss, beta=0.25)
     torch.manual_seed(0)
-    model = VAE(SHAPE, 8, hidden=(256,), likelihood="bernoulli")
+    model = VAE(SHAPE, 8, Bernoulli(), hidden=(256,))
     fit(model, digits(), steps=400, lr=1e-2, loss=loss, device="cpu", progress=False)
     assert examine(model, digits(), loss=loss, beta=0.25).wrong == ()
     assert examine(model, digits(), loss=loss).wrong == ("weight",)
@@ -166,7 +168,7 @@ HARMLESS = {
 
 def untrained() -> VAE:
     torch.manual_seed(0)
-    return VAE(SHAPE, 8, hidden=(16,), likelihood="bernoulli")
+    return VAE(SHAPE, 8, Bernoulli(), hidden=(16,))
 
 
 @pytest.mark.parametrize("exercise", HARMLESS)
@@ -212,17 +214,18 @@ def test_finding_says_what_is_wrong_with_the_loss(exercise: str, slug: str, name
     assert text in report[name].sentence
 
 
-def gaussian(scale: Callable[[Tensor], Tensor]) -> Callable[[nn.Module, Tensor], Tensor]:
-    def loss(model: nn.Module, x: Tensor) -> Tensor:
-        means, mu, logvar = model(x)
-        return (scale((means - x).square().flatten(1)) + gaussian_kl(mu, logvar)).mean()
+def gaussian(scale: Callable[[Tensor], Tensor]) -> Callable[[VAE, Tensor], Tensor]:
+    def loss(model: VAE, x: Tensor) -> Tensor:
+        output, mu, logvar = model(x)
+        squares = (model.likelihood.mean(output) - x).square().flatten(1)
+        return (scale(squares) + gaussian_kl(mu, logvar)).mean()
 
     return loss
 
 
 def test_squared_error_without_sigma_is_named() -> None:
     x = small_animals()[:200]
-    model = VAE(tuple(x.shape[1:]), 4, hidden=(16,), sigma=0.2)
+    model = VAE((3, 16, 16), 4, Gaussian(0.2), hidden=(16,))
     right = gaussian(lambda squares: squares.sum(1) / (2 * 0.2**2))
     assert examine(model, x, loss=right)["weight"].healthy
     for scale, times, why in (
@@ -231,6 +234,61 @@ def test_squared_error_without_sigma_is_named() -> None:
     ):
         finding = examine(model, x, loss=gaussian(scale))["weight"]
         assert finding.healthy is False and f"weighs {times} times" in finding.sentence and why in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("nll", "text"),
+    [
+        (lambda output, x: gaussian_nll(output, x, 0.2), "a squared error of the logits"),
+        (lambda output, x: gaussian_nll(output.sigmoid().sigmoid(), x, 0.2), "a squared error after two sigmoids"),
+        (lambda output, x: bernoulli_nll(output.sigmoid(), x), "a cross-entropy after two sigmoids"),
+        (bernoulli_nll, "a Bernoulli's cross-entropy"),
+        (lambda output, x: -gaussian_nll(output.sigmoid(), x, 0.2), "pays for errors"),
+        (lambda output, x: (output.sigmoid() - x).abs().flatten(1).sum(1), "in another way"),
+    ],
+)
+def test_mistaken_reading_of_a_gaussian_is_named(nll: Callable[[Tensor, Tensor], Tensor], text: str) -> None:
+    def loss(model: VAE, x: Tensor) -> Tensor:
+        output, mu, logvar = model(x)
+        return nll(output, x) + gaussian_kl(mu, logvar)
+
+    report = examine(VAE((3, 16, 16), 4, Gaussian(0.2), hidden=(16,)), small_animals()[:200], loss=loss)
+    assert report["reconstruction"].healthy is False and report["KL"].healthy
+    assert text in report["reconstruction"].sentence
+
+
+@pytest.mark.parametrize("sigma", [0.05, 2])
+def test_gaussian_is_named_with_its_sigma(sigma: float) -> None:
+    model = VAE((3, 16, 16), 4, Gaussian(sigma), hidden=(16,))
+    report = examine(model, small_animals()[:200], loss=vae_loss)
+    assert report["weight"].healthy
+    assert report["reconstruction"].sentence == f"the loss charges errors as a Gaussian with sigma {sigma:g} does."
+
+
+def test_own_likelihood_is_asked() -> None:
+    class Laplace:
+        def mean(self, output: Tensor) -> Tensor:
+            return output / 2
+
+        def nll(self, output: Tensor, x: Tensor) -> Tensor:
+            return (output / 2 - x).abs().flatten(1).sum(1) / 0.3
+
+        def floor(self, x: Tensor) -> Tensor:
+            return torch.zeros(len(x))
+
+        def sample(self, output: Tensor) -> Tensor:
+            return output / 2
+
+    model = VAE(SHAPE, 4, Laplace(), hidden=(16,))
+    report = examine(model, digits()[:200], loss=vae_loss)
+    assert report["reconstruction"].healthy and report["weight"].healthy
+    assert "as a Laplace does" in report["reconstruction"].sentence
+    with torch.no_grad():  # all pictures come back as their average
+        model.decoder[-1].weight.zero_()
+        model.decoder[-1].bias.copy_(2 * digits().mean(0).flatten())
+    assert examine(model, digits()[:2000])["average picture"].healthy
+    squares = examine(model, digits()[:200], loss=gaussian(lambda squares: squares.sum(1)))["reconstruction"]
+    assert squares.healthy is False and "a squared error, not the nll of a Laplace" in squares.sentence
 
 
 def test_weight_that_depends_on_the_batch_is_seen() -> None:
@@ -247,6 +305,15 @@ def test_loss_may_use_the_parts_of_the_model() -> None:
         mu, logvar = model.encode(x)
         logits = model.decode(model.reparameterize(mu, logvar))
         return bernoulli_nll(logits, x).sum() + gaussian_kl(mu, logvar).sum()
+
+    assert examine(healthy(), digits(), loss=loss).wrong == ()
+
+
+def test_loss_may_use_the_mean_pictures_of_the_model() -> None:
+    def loss(model: VAE, x: Tensor) -> Tensor:
+        mu, logvar = model.encode(x)
+        means = model.mean(model.reparameterize(mu, logvar))
+        return F.binary_cross_entropy(means, x, reduction="sum") + gaussian_kl(mu, logvar).sum()
 
     assert examine(healthy(), digits(), loss=loss).wrong == ()
 
@@ -285,12 +352,12 @@ def test_relu_on_the_heads_is_seen() -> None:
             mu, logvar = super().encode(x)
             return mu.relu(), logvar.relu()
 
-    report = examine(Clipped(SHAPE, 4, hidden=(16,), likelihood="bernoulli"), digits())
+    report = examine(Clipped(SHAPE, 4, Bernoulli(), hidden=(16,)), digits())
     assert "heads" in report.wrong and "mu and logvar" in report["heads"].sentence
 
 
 def test_nan_ends_the_examination() -> None:
-    model = VAE(SHAPE, 4, hidden=(16,), likelihood="bernoulli")
+    model = VAE(SHAPE, 4, Bernoulli(), hidden=(16,))
     with torch.no_grad():
         model.encoder[0].weight[0, 0] = torch.nan
     report = examine(model, digits(), loss=vae_loss)
@@ -358,6 +425,24 @@ def test_another_program_can_be_examined() -> None:
     assert "KL" in wrong.wrong
 
 
+def test_logits_expected_where_probabilities_come_are_seen_without_a_likelihood() -> None:
+    def loss(model: nn.Module, x: Tensor) -> Tensor:
+        p, mu, logvar = model(x)
+        return bernoulli_nll(p, x.flatten(1)) + gaussian_kl(mu, logvar)
+
+    torch.manual_seed(0)
+    report = examine(Example(), digits(), loss=loss)
+    assert report["reconstruction"].healthy is False
+    assert "a cross-entropy after two sigmoids" in report["reconstruction"].sentence
+
+
+def test_likelihood_that_cannot_be_asked_counts_as_none() -> None:
+    torch.manual_seed(0)
+    model = Example()
+    model.likelihood = "a Bernoulli"
+    assert examine(model, digits(), loss=example_loss)["weight"].healthy
+
+
 def test_decode_may_be_a_module() -> None:
     class Other(Example):
         def __init__(self) -> None:
@@ -411,7 +496,7 @@ def test_looking_changes_nothing() -> None:
 
 
 def test_own_decode_of_an_instance_is_put_back() -> None:
-    model = VAE(SHAPE, 4, hidden=(16,), likelihood="bernoulli")
+    model = VAE(SHAPE, 4, Bernoulli(), hidden=(16,))
     own = model.decode = functools.partial(VAE.decode, model)
     examine(model, digits()[:100])
     assert vars(model)["decode"] is own

@@ -12,7 +12,7 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 PACKAGE = Path(__file__).parents[2] / "vae_utils"
-MODULES = ("models", "losses", "training", "estimators")
+MODULES = ("models", "likelihoods", "losses", "objectives", "training", "start")
 CHECKS = {"_same_shape"}
 Definition = ast.FunctionDef | ast.ClassDef
 

@@ -9,12 +9,14 @@ import torch
 from torch.distributions import Normal
 
 from tests.project.test_taught_code import definitions, difference, taught_in
-from vae_utils.estimators import detached_loss, log_density, score_function_loss
-from vae_utils.losses import gaussian_kl
+from vae_utils.likelihoods import Bernoulli, Gaussian
+from vae_utils.losses import gaussian_kl, squared_error
 from vae_utils.models import VAE, Autoencoder
-from vae_utils.training import fit, reconstruction_nll, vae_loss
+from vae_utils.objectives import autoencoder_loss, detached_loss, log_density, score_function_loss, vae_loss
+from vae_utils.training import fit
 
 F64 = torch.float64
+GAUSSIAN = Gaussian(0.5)
 LOSSES = {
     "pathwise": vae_loss,
     "detached": detached_loss,
@@ -116,9 +118,9 @@ def test_a_step_has_a_smooth_average_whose_slope_only_the_score_function_sees():
 # The losses for a VAE
 
 
-def small_vae(likelihood="gaussian"):
+def small_vae(likelihood=GAUSSIAN):
     torch.manual_seed(3)
-    model = VAE((1, 2, 3), 2, hidden=(8, 5), likelihood=likelihood, sigma=0.5).double()
+    model = VAE((1, 2, 3), 2, likelihood, hidden=(8, 5)).double()
     return model, torch.rand(4, 1, 2, 3, dtype=F64)
 
 
@@ -135,7 +137,7 @@ def test_log_density_is_torchs():
     torch.testing.assert_close(log_density(z, mu, logvar), Normal(mu, (logvar / 2).exp()).log_prob(z).sum(1))
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("likelihood", [GAUSSIAN, Bernoulli()])
 @pytest.mark.parametrize("name", LOSSES)
 def test_all_have_the_value_of_the_negative_elbo_and_the_decoders_gradient(name, likelihood):
     model, x = small_vae(likelihood)
@@ -146,6 +148,27 @@ def test_all_have_the_value_of_the_negative_elbo_and_the_decoders_gradient(name,
     torch.testing.assert_close(results[1], results[0])
     assert {tuple(value.shape) for value in results[1].values()} == {(4,)}
     torch.testing.assert_close(gradients(LOSSES[name], model, x)[1], gradients(vae_loss, model, x)[1])
+
+
+def test_vae_loss_adds_the_terms_of_the_draw_and_beta_weighs_the_kl():
+    for likelihood in (GAUSSIAN, Bernoulli()):
+        model, x = small_vae(likelihood)
+        for beta in (0, 0.5, 1, 4):
+            torch.manual_seed(5)
+            output, mu, logvar = model(x)
+            torch.manual_seed(5)
+            terms = vae_loss(model, x, beta)
+            torch.testing.assert_close(terms["nll"], likelihood.nll(output, x))
+            torch.testing.assert_close(terms["kl"], gaussian_kl(mu, logvar))
+            torch.testing.assert_close(terms["loss"], terms["nll"] + beta * terms["kl"])
+
+
+def test_autoencoder_loss_is_the_squared_error_of_the_reconstructions():
+    torch.manual_seed(3)
+    model, x = Autoencoder((1, 2, 3), 2, hidden=(8, 5)), torch.rand(4, 1, 2, 3)
+    (name, loss), *more = autoencoder_loss(model, x).items()
+    assert (name, more) == ("loss", [])
+    torch.testing.assert_close(loss, squared_error(model(x), x))
 
 
 def test_a_detached_draw_leaves_the_encoder_the_gradient_of_the_kl_alone():
@@ -166,7 +189,7 @@ def expected_gradient(model, x):
     mu, logvar = model.encode(x)
     total = gaussian_kl(mu, logvar)
     for w, e in zip(weight, epsilon, strict=True):
-        total = total + w * reconstruction_nll(model, model.decode(mu + (logvar / 2).exp() * e), x)
+        total = total + w * model.likelihood.nll(model.decode(mu + (logvar / 2).exp() * e), x)
     total.mean().backward()
     return torch.cat([p.grad.flatten() for p in model.encoder.parameters()])
 
@@ -191,12 +214,12 @@ def test_the_gradient_that_reaches_both_heads_is_the_chain_rule_by_hand():
     model, x = small_vae()
     mu, logvar = (part.detach().requires_grad_() for part in model.encode(x))
     torch.manual_seed(1)
-    reconstruction_nll(model, model.decode(model.reparameterize(mu, logvar)), x).sum().backward()
+    model.likelihood.nll(model.decode(model.reparameterize(mu, logvar)), x).sum().backward()
     torch.manual_seed(1)
     epsilon = torch.randn_like(mu)
     sigma = (0.5 * logvar.detach()).exp()
     z = (mu.detach() + sigma * epsilon).requires_grad_()
-    reconstruction_nll(model, model.decode(z), x).sum().backward()
+    model.likelihood.nll(model.decode(z), x).sum().backward()
     torch.testing.assert_close(mu.grad, z.grad)
     torch.testing.assert_close(logvar.grad, z.grad * epsilon * sigma / 2)
 
@@ -228,7 +251,7 @@ def test_fit_takes_each_and_the_detached_encoder_goes_to_the_prior():
     torch.manual_seed(0)
     x = torch.rand(64, 1, 2, 3)
     for name in ("score", "score with baseline", "detached"):
-        model = VAE((1, 2, 3), 2, hidden=(8, 5), sigma=0.5)
+        model = VAE((1, 2, 3), 2, GAUSSIAN, hidden=(8, 5))
         history = fit(model, x, steps=200, lr=0.02, loss=LOSSES[name], progress=False)
         assert set(history.terms) == {"loss", "nll", "kl"}
     assert history["kl"][-1] < 0.1 * history["kl"][0]
@@ -248,7 +271,7 @@ def test_shapes_that_would_broadcast_are_refused():
 
 
 def test_the_notebook_teaches_this_code(root):
-    ours = {node.name: node for node in definitions((root / "vae_utils/estimators.py").read_text(encoding="utf-8"))}
+    ours = {node.name: node for node in definitions((root / "vae_utils/objectives.py").read_text(encoding="utf-8"))}
     taught = [node for node in taught_in(root / "notebooks/03_reparameterization_trick.ipynb") if node.name in ours]
-    assert {node.name for node in taught} == set(ours)
+    assert {node.name for node in taught} == {"log_density", "detached_loss", "score_function_loss"}
     assert [difference(node, ours[node.name]) for node in taught] == [""] * len(taught)
