@@ -1,5 +1,7 @@
-"""Records are read or refused with a clear word; the runner that makes them goes on where it was stopped and never
-leaves half a record; and what is stored for each experiment is what its module still gives."""
+"""Records are read or refused with a clear message, and each holds what its experiment still gives.
+
+The runner that writes them resumes a stopped experiment and never leaves half a record.
+"""
 
 from __future__ import annotations
 
