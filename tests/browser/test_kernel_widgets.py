@@ -169,7 +169,7 @@ def test_keys_choose_beta(opened: Page) -> None:
     says(output(opened, "beta"), "β = 4:")
     figure.controls[0].value = 4
     assert np.abs(picture(output(opened, "beta")).astype(int) - figure.frame.picture[:, :, :3]).max() <= 3
-    assert slider(output(opened, "beta"), "β").get_attribute("aria-valuetext") == "4"
+    expect(slider(output(opened, "beta"), "β")).to_have_attribute("aria-valuetext", "4")
 
 
 def test_keys_draw_your_own(opened: Page) -> None:
@@ -212,7 +212,7 @@ def test_names_roles_values_and_colors_serve_everybody(opened: Page, theme: str)
     assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
 
 
-def test_a_page_made_of_the_notebook_shows_the_static_figures(opened: Page, lab: Lab, page: Page) -> None:
+def test_a_page_made_of_the_notebook_shows_the_static_figures(opened: Page, lab: Lab, browser: Browser) -> None:
     opened.locator(".jp-Notebook h1").first.click()
     with opened.expect_response(lambda reply: reply.request.method == "PUT" and NAME in reply.url):
         opened.keyboard.press("Control+s")
@@ -221,14 +221,15 @@ def test_a_page_made_of_the_notebook_shows_the_static_figures(opened: Page, lab:
     assert any(kernel.VIEW in part.get("data", {}) for cell in saved.cells[1:] for part in cell.outputs)
     html = runner.page(runner.Execution(path, saved, 0.0, 0.0, None))
     Path(lab.folder / "page.html").write_text(html, encoding="utf-8")
-    page.context.set_offline(True)
-    page.goto((lab.folder / "page.html").as_uri())
-    assert page.get_by_text(kernel.NOTE).count() == 4
-    images = page.locator(".jp-OutputArea-output img")
-    assert images.count() == 5
-    for image in images.all():
-        assert image.evaluate("image => image.complete && image.naturalWidth > 0")
-        assert image.get_attribute("alt")
+    with watched(browser, offline=True) as context:
+        page = context.new_page()
+        page.goto((lab.folder / "page.html").as_uri())
+        assert page.get_by_text(kernel.NOTE).count() == 4
+        images = page.locator(".jp-OutputArea-output img")
+        assert images.count() == 5
+        for image in images.all():
+            assert image.evaluate("image => image.complete && image.naturalWidth > 0")
+            assert image.get_attribute("alt")
 
 
 def test_when_its_kernel_dies_the_last_picture_stays_and_the_page_says_so(opened: Page) -> None:

@@ -465,7 +465,7 @@ def test_walking_is_calm_for_who_asked_for_less_motion(alone: Callable[..., Page
             look();
         })"""
     )
-    assert places == [0.5, 0.625, 0.75]
+    assert [place for place in places if place % 0.125] == []  # it jumps, with nothing in between
     button.click()
     expect(button).to_have_text("Walk")
 

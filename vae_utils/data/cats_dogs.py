@@ -1,7 +1,7 @@
 """The course's own pictures: 10,000 cats and dogs of 32x32 pixels, each with the factors it was drawn from.
 
 They ship with the course as sheets of 1,000 pictures (lossless WebP) and a table of factors for each split, so that
-every version of every library reads the same pixels. `python scripts/draw_cats_dogs.py` draws them again.
+every version of every library reads the same pixels. `python -m scripts.draw_cats_dogs` draws them again.
 """
 
 from pathlib import Path
