@@ -588,14 +588,16 @@ def contains(sheet: np.ndarray, picture: np.ndarray) -> bool:
     """
     sheet, picture = sheet.astype(int), picture.astype(int)
     largest = min(whole // part for whole, part in zip(sheet.shape[:2], picture.shape[:2], strict=True))
+    by_light = np.argsort(picture.sum(2), axis=None)
+    anchors = np.unravel_index(by_light[np.linspace(0, by_light.size - 1, 9).astype(int)], picture.shape[:2])
     for times in range(3, largest + 1):
         large = picture.repeat(times, 0).repeat(times, 1)
         height, width = large.shape[:2]
         places = np.ones((sheet.shape[0] - height + 1, sheet.shape[1] - width + 1), bool)
-        for y, x in ((0, 0), (height // 2, width // 2), (-1, -1), (height // 3, width // 4), (0, -1)):  # pixels first
-            top, left = y % height, x % width
+        for y, x in zip(*anchors, strict=True):  # some pixels first: where they fit, the rest is compared
+            top, left = y * times, x * times
             part = sheet[top : top + places.shape[0], left : left + places.shape[1]]
-            places &= (np.abs(part - large[y, x]) <= 1).all(2)
+            places &= (np.abs(part - picture[y, x]) <= 1).all(2)
         for top, left in np.argwhere(places):
             if np.abs(sheet[top : top + height, left : left + width] - large).max() <= 1:
                 return True
