@@ -57,7 +57,7 @@ def nbgrader_is_there() -> bool:
     if importlib.util.find_spec("nbgrader"):
         warnings.filterwarnings("ignore", module="nbgrader")  # about its database; nothing to act on
         return True
-    print("nbgrader is not there. It comes with the extra for instructors: make extras", file=sys.stderr)
+    print("nbgrader is not there. make install-dev installs the tools for instructors.", file=sys.stderr)
     return False
 
 

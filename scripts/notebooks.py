@@ -94,7 +94,7 @@ class ThisPythonKernel(AsyncKernelManager):
 
 
 class PeakMemory(threading.Thread):
-    """Sample the resident memory of a process and its children until stopped; `mb` is the maximum."""
+    """Sample the resident memory of a process and its children until stopped; `mb` is the maximum in MB."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -104,10 +104,12 @@ class PeakMemory(threading.Thread):
 
     def run(self) -> None:
         """Sample until `stopped` is set."""
-        while True:
-            self.mb = max(self.mb, resident_mb(self.pid))
-            if self.stopped.wait(SAMPLING):
-                return
+        while not self.stopped.wait(SAMPLING):
+            self.sample()
+
+    def sample(self) -> None:
+        """Take one sample."""
+        self.mb = max(self.mb, resident_mb(self.pid))
 
 
 def resident_mb(pid: int) -> float:
@@ -167,6 +169,10 @@ def execute(
         if progress:
             progress(current, len(cells))
 
+    def after_cell(**_: object) -> None:
+        if memory:
+            memory.sample()  # also on a machine too busy for the thread
+
     client = NotebookClient(
         notebook,
         kernel_name="python3",
@@ -177,6 +183,7 @@ def execute(
         resources={"metadata": {"path": str(path.parent)}},
         on_notebook_start=watch,
         on_cell_execute=on_cell,
+        on_cell_complete=after_cell,
     )
     # A backend chosen for scripts would turn the notebook's figures off.
     environment = {k: v for k, v in os.environ.items() if k not in (*COURSE_VARIABLES, "MPLBACKEND")}

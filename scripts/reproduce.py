@@ -74,7 +74,7 @@ def find(name: str, folder: Path = EXPERIMENTS) -> Experiment:
         raise ExperimentError(f"No experiment is called {name!r}; there are: {known}.")
     path = folder / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"scripts.experiments.{name}", path)
-    assert spec and spec.loader, f"{path} is a Python file"
+    assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     missing = [part for part in ("SETTINGS", "SMALL", "run") if not hasattr(module, part)]

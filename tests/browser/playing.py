@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-STEPS = "Number(document.querySelector('.playground').dataset.steps)"
+STEPS = "Number(document.querySelector('.playground')?.dataset.steps)"
 ROWS = ".playground canvas.pg-row"
 DRAWN = """() => [...document.querySelectorAll('.playground canvas')].map((canvas) => {
     const bytes = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,16 +17,17 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from playwright.sync_api import Browser, Error, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from scripts import notebooks as runner
+from tests.browser.kernel_figures import LAID_OUT, picture, same, says, slider
+from tests.browser.pages import watched
+from tests.support import hygiene
 from tests.support.lab_server import Lab, run_all
-from tests.support.pngs import pixels
 from vae_utils import data, widgets
 from vae_utils.models import VAE
 from vae_utils.widgets import kernel
 
-LOADING = 60_000  # milliseconds
 NAME = "09_kernel_widgets.ipynb"
 SETUP = """import os
 import torch
@@ -53,30 +53,14 @@ CELLS = {
 }
 
 
-LAID_OUT = """async place => {
-    const parts = place.matches('img') ? [] : [...place.querySelectorAll('img')];
-    await Promise.all([...parts, ...(place.matches('img') ? [place] : [])].map(part => part.decode()));
-    const all = place.getBoundingClientRect();
-    return [place.src || getComputedStyle(place).backgroundImage, all.width, all.height, parts.map(part => {
-        const at = part.getBoundingClientRect();
-        return [part.src, at.left - all.left, at.top - all.top, at.width, at.height];
-    })];
-}"""
-
-
 def vae(shape: tuple[int, int, int], seed: int = 0) -> VAE:
     torch.manual_seed(seed)
     return VAE(shape, 2, hidden=(16, 16), sigma=0.3)
 
 
 @pytest.fixture(scope="module")
-def errors() -> list[Error]:
-    return []
-
-
-@pytest.fixture(scope="module")
-def opened(browser: Browser, lab: Lab, errors: list[Error]) -> Iterator[Page]:
-    """The notebook in JupyterLab, as somebody sees it who has just opened it."""
+def opened(browser: Browser, lab: Lab) -> Iterator[Page]:
+    """The notebook in JupyterLab, just opened."""
     cells = [new_code_cell(code) for code in CELLS.values()]
     static = kernel.bundle(widgets.two_gaussians().box, widgets.two_gaussians().static(), "text")
     del static[kernel.VIEW]  # as `make notebooks` stores it
@@ -84,14 +68,11 @@ def opened(browser: Browser, lab: Lab, errors: list[Error]) -> Iterator[Page]:
     name = {"display_name": "Python 3", "language": "python", "name": "python3"}
     path = lab.folder / "notebooks" / NAME
     nbformat.write(new_notebook(cells=[new_markdown_cell("# Widgets"), *cells], metadata={"kernelspec": name}), path)
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    page = context.new_page()
-    page.on("pageerror", lambda error: errors.append(error))
-    address = urllib.parse.urlsplit(lab.url)
-    page.goto(f"{address.scheme}://{address.netloc}/lab/tree/notebooks/{NAME}?reset&{address.query}")
-    expect(page.locator(".jp-Notebook .jp-Cell").nth(len(CELLS))).to_be_visible(timeout=LOADING)
-    yield page
-    context.close()
+    with watched(browser, viewport={"width": 1400, "height": 1000}) as context:
+        page = context.new_page()
+        page.goto(lab.url.replace("01_autoencoder.ipynb?", f"{NAME}?reset&"))
+        expect(page.locator(".jp-Notebook .jp-Cell").nth(len(CELLS))).to_be_visible()
+        yield page
 
 
 def output(page: Page, name: str) -> Locator:
@@ -100,55 +81,26 @@ def output(page: Page, name: str) -> Locator:
     return cell.locator(".jp-OutputArea-child")
 
 
-def picture(page: Page, name: str) -> np.ndarray:
-    """The pixels of a widget's picture, put together as the page has laid out its parts."""
-    place = output(page, name).locator("[role=img], img:visible").first
-    ground, width, height, parts = place.evaluate(LAID_OUT)
-    whole = pixels(ground).copy()
-    if parts:
-        assert (width * kernel.DENSITY, height * kernel.DENSITY) == (whole.shape[1], whole.shape[0])
-    for src, *sides in parts:
-        left, top, width, height = (round(side * kernel.DENSITY) for side in sides)
-        whole[top : top + height, left : left + width] = pixels(src)
-    return whole
-
-
-def says(page: Page, name: str, text: str | re.Pattern) -> Locator:
-    """Wait until a widget's text says this."""
-    readout = output(page, name).locator(".vae-readout [role=status]").first
-    expect(readout).to_contain_text(text, timeout=LOADING)
-    return readout
-
-
-def slider(page: Page, name: str, label: str) -> Locator:
-    return output(page, name).get_by_role("slider", name=label, exact=True)
-
-
-def same(page: Page, name: str, figure: kernel.KernelFigure) -> bool:
-    """Whether the page shows, pixel for pixel, what the same figure shows here."""
-    return np.array_equal(picture(page, name), figure.frame.picture[:, :, :3])
-
-
 def test_before_anything_runs_the_static_figure_stands_there(opened: Page) -> None:
     stored = output(opened, "gaussians")
     expect(stored.locator("img")).to_have_attribute("alt", re.compile("Two densities"))
     expect(stored).to_contain_text(kernel.NOTE)
     expect(stored).not_to_contain_text("Error")
-    assert picture(opened, "gaussians").shape[2] == 3
+    assert picture(output(opened, "gaussians")).shape[2] == 3
 
 
 def test_stop_reaches_a_busy_kernel_and_the_next_cell_sees_the_trained_model(opened: Page) -> None:
     opened.locator(".jp-Notebook h1").first.click()
     run_all(opened)
-    says(opened, "watch", re.compile(r"Step [\d,]+ of 1,000,000"))
+    says(output(opened, "watch"), re.compile(r"Step [\d,]+ of 1,000,000"))
     expect(output(opened, "after")).to_have_count(0)  # busy
     stop = output(opened, "watch").get_by_role("button", name="Stop")
     stop.focus()
     opened.keyboard.press("Enter")
-    expect(output(opened, "after")).to_contain_text("stopped: True", timeout=LOADING)
+    expect(output(opened, "after")).to_contain_text("stopped: True")
     steps = re.search(r"trained (\d+), history says (\d+)", output(opened, "after").inner_text())
     assert steps[1] == steps[2]
-    says(opened, "watch", "Stopped; the model keeps what it has learned.")
+    says(output(opened, "watch"), "Stopped; the model keeps what it has learned.")
     expect(output(opened, "watch").get_by_role("button", name="Stop")).to_be_disabled()
 
 
@@ -156,32 +108,16 @@ def test_an_interrupt_stops_training_too(opened: Page) -> None:
     cell = opened.locator(".jp-Notebook .jp-CodeCell").nth(list(CELLS).index("watch"))
     cell.locator(".cm-content").click()
     opened.keyboard.press("Control+Enter")
-    says(opened, "watch", re.compile(r"Step [\d,]+ of 1,000,000: loss [^)]*\)\.\s+These"))
+    says(output(opened, "watch"), re.compile(r"Step [\d,]+ of 1,000,000: loss [^)]*\)\.\s+These"))
     opened.keyboard.press("Escape")
     opened.keyboard.press("i")
     opened.keyboard.press("i")
-    says(opened, "watch", "Stopped; the model keeps what it has learned.")
+    says(output(opened, "watch"), "Stopped; the model keeps what it has learned.")
     expect(output(opened, "watch").filter(has_text="Stopped at step")).to_be_visible()
 
 
-def test_keys_move_mu_in_the_trick(opened: Page) -> None:
-    figure = widgets.trick()
-    says(opened, "trick", "z = 1.0 + 1.0")
-    assert same(opened, "trick", figure)
-    slider(opened, "trick", "μ").focus()
-    opened.keyboard.press("ArrowRight")
-    says(opened, "trick", "z = 1.1 + 1.0")
-    figure.controls[0].value = 1.1
-    assert same(opened, "trick", figure)
-    opened.keyboard.press("ArrowRight")  # drawn ahead by now
-    says(opened, "trick", "z = 1.2 + 1.0")
-    figure.controls[0].value = 1.2
-    assert same(opened, "trick", figure)
-    assert slider(opened, "trick", "μ").get_attribute("aria-valuetext") == "1.2"
-
-
 def test_keys_reach_every_control_of_the_trick(opened: Page) -> None:
-    slider(opened, "trick", "μ").focus()
+    slider(output(opened, "trick"), "μ").focus()
     reached = []
     for _ in range(6):
         opened.keyboard.press("Tab")
@@ -192,58 +128,58 @@ def test_keys_reach_every_control_of_the_trick(opened: Page) -> None:
     keep = output(opened, "trick").get_by_role("checkbox")
     keep.focus()
     opened.keyboard.press("Space")
-    says(opened, "trick", "rolled anew at each move")
+    says(output(opened, "trick"), "rolled anew at each move")
     keep.click()
-    says(opened, "trick", "(kept)")
+    says(output(opened, "trick"), "(kept)")
 
 
 def test_a_roll_changes_the_draw(opened: Page) -> None:
-    before, text = picture(opened, "trick"), says(opened, "trick", "(kept)").inner_text()
+    before, text = picture(output(opened, "trick")), says(output(opened, "trick"), "(kept)").inner_text()
     output(opened, "trick").get_by_role("button", name="Roll again").click()
-    expect(says(opened, "trick", "(kept)")).not_to_contain_text(re.search("ε = .*?,", text)[0])
-    assert not np.array_equal(before, picture(opened, "trick"))
+    expect(says(output(opened, "trick"), "(kept)")).not_to_contain_text(re.search("ε = .*?,", text)[0])
+    assert not np.array_equal(before, picture(output(opened, "trick")))
 
 
 def test_the_mouse_moves_a_gaussian(opened: Page) -> None:
-    handle = slider(opened, "gaussians", "μ")
+    handle = slider(output(opened, "gaussians"), "μ")
     handle.scroll_into_view_if_needed()
     box, track = handle.bounding_box(), output(opened, "gaussians").locator(".noUi-base").first.bounding_box()
     opened.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     opened.mouse.down()
     opened.mouse.move(track["x"] + track["width"] / 2, box["y"] + box["height"] / 2, steps=5)
     opened.mouse.up()
-    place = slider(opened, "gaussians", "μ").get_attribute("aria-valuetext")
+    place = slider(output(opened, "gaussians"), "μ").get_attribute("aria-valuetext")
     assert abs(float(place)) <= 0.1
-    says(opened, "gaussians", f"q = N({float(place):.2f}, 0.60²)")
+    says(output(opened, "gaussians"), f"q = N({float(place):.2f}, 0.60²)")
     figure = widgets.two_gaussians(mu=float(place))
-    assert same(opened, "gaussians", figure)
+    assert same(output(opened, "gaussians"), figure)
     output(opened, "gaussians").get_by_role("checkbox").check()
-    says(opened, "gaussians", "KL(p ‖ q): area")
+    says(output(opened, "gaussians"), "KL(p ‖ q): area")
     figure.controls[2].value = True
-    assert same(opened, "gaussians", figure)
+    assert same(output(opened, "gaussians"), figure)
 
 
 def test_keys_choose_beta(opened: Page) -> None:
     digits = data.load("digits")
     figure = widgets.beta_slider({1: vae(digits.shape, 1), 4: vae(digits.shape, 2)}, digits)
-    says(opened, "beta", "β = 1:")
-    assert np.abs(picture(opened, "beta").astype(int) - figure.frame.picture[:, :, :3]).max() <= 3
-    slider(opened, "beta", "β").focus()
+    says(output(opened, "beta"), "β = 1:")
+    assert np.abs(picture(output(opened, "beta")).astype(int) - figure.frame.picture[:, :, :3]).max() <= 3
+    slider(output(opened, "beta"), "β").focus()
     opened.keyboard.press("ArrowRight")
-    says(opened, "beta", "β = 4:")
+    says(output(opened, "beta"), "β = 4:")
     figure.controls[0].value = 4
-    assert np.abs(picture(opened, "beta").astype(int) - figure.frame.picture[:, :, :3]).max() <= 3
-    assert slider(opened, "beta", "β").get_attribute("aria-valuetext") == "4"
+    assert np.abs(picture(output(opened, "beta")).astype(int) - figure.frame.picture[:, :, :3]).max() <= 3
+    expect(slider(output(opened, "beta"), "β")).to_have_attribute("aria-valuetext", "4")
 
 
 def test_keys_draw_your_own(opened: Page) -> None:
     pictures = data.load("cats_dogs")
     figure = widgets.draw_your_own(vae(pictures.shape), pictures)
-    slider(opened, "own", "species").focus()
+    slider(output(opened, "own"), "species").focus()
     opened.keyboard.press("End")
-    says(opened, "own", "species 1.00")
+    says(output(opened, "own"), "species 1.00")
     figure.controls[0].value = 1
-    assert np.abs(picture(opened, "own").astype(int) - figure.frame.picture[:, :, :3]).max() <= 3
+    assert np.abs(picture(output(opened, "own")).astype(int) - figure.frame.picture[:, :, :3]).max() <= 3
 
 
 def test_on_a_narrow_page_figures_get_smaller_with_all_their_parts(opened: Page) -> None:
@@ -276,7 +212,7 @@ def test_names_roles_values_and_colors_serve_everybody(opened: Page, theme: str)
     assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
 
 
-def test_a_page_made_of_the_notebook_shows_the_static_figures(opened: Page, lab: Lab, page: Page) -> None:
+def test_a_page_made_of_the_notebook_shows_the_static_figures(opened: Page, lab: Lab, browser: Browser) -> None:
     opened.locator(".jp-Notebook h1").first.click()
     with opened.expect_response(lambda reply: reply.request.method == "PUT" and NAME in reply.url):
         opened.keyboard.press("Control+s")
@@ -285,24 +221,44 @@ def test_a_page_made_of_the_notebook_shows_the_static_figures(opened: Page, lab:
     assert any(kernel.VIEW in part.get("data", {}) for cell in saved.cells[1:] for part in cell.outputs)
     html = runner.page(runner.Execution(path, saved, 0.0, 0.0, None))
     Path(lab.folder / "page.html").write_text(html, encoding="utf-8")
-    page.context.set_offline(True)
-    page.goto((lab.folder / "page.html").as_uri())
-    assert page.get_by_text(kernel.NOTE).count() == 4
-    images = page.locator(".jp-OutputArea-output img")
-    assert images.count() == 5
-    for image in images.all():
-        assert image.evaluate("image => image.complete && image.naturalWidth > 0")
-        assert image.get_attribute("alt")
+    with watched(browser, offline=True) as context:
+        page = context.new_page()
+        page.goto((lab.folder / "page.html").as_uri())
+        assert page.get_by_text(kernel.NOTE).count() == 4
+        images = page.locator(".jp-OutputArea-output img")
+        assert images.count() == 5
+        for image in images.all():
+            assert image.evaluate("image => image.complete && image.naturalWidth > 0")
+            assert image.get_attribute("alt")
 
 
 def test_when_its_kernel_dies_the_last_picture_stays_and_the_page_says_so(opened: Page) -> None:
-    before = picture(opened, "gaussians")
+    before = picture(output(opened, "gaussians"))
     lost = output(opened, "gaussians").get_by_text(kernel.LOST)
     expect(lost).to_be_hidden()
     os.kill(int(re.search(r"kernel (\d+)", output(opened, "setup").inner_text())[1]), signal.SIGKILL)
-    expect(lost).to_be_visible(timeout=LOADING)
-    assert np.array_equal(before, picture(opened, "gaussians"))
+    expect(lost).to_be_visible()
+    assert np.array_equal(before, picture(output(opened, "gaussians")))
 
 
-def test_no_script_of_the_page_failed(opened: Page, errors: list[Error]) -> None:
-    assert errors == []
+# In a kernel without a page
+
+
+def test_run_all_trains_shows_the_end_and_goes_on(tmp_path: Path) -> None:
+    """By nbclient, as `make notebooks`, nbval and papermill use it."""
+    code = (
+        "import torch\nfrom vae_utils import data, widgets\nfrom vae_utils.models import Autoencoder\n"
+        "torch.manual_seed(0)\nd = data.load('digits')\nmodel = Autoencoder(d.shape, 2, (8,))\n"
+        "history = widgets.watch_training(model, d, steps=50)"
+    )
+    cells = [new_code_cell(code), new_code_cell("widgets.two_gaussians()"), new_code_cell("print(model.trained_steps)")]
+    path = tmp_path / "01_run_all.ipynb"
+    nbformat.write(new_notebook(cells=cells), path)
+    run = runner.execute(path)
+    assert run.error is None
+    assert run.notebook.cells[2].outputs[0].text == "50\n"
+    (trained,), (still,) = (cell.outputs for cell in run.notebook.cells[:2])
+    assert "Step 50 of 50" in trained.data["text/html"]
+    assert kernel.VIEW not in {*trained.data, *still.data}
+    assert kernel.NOTE in runner.page(run)
+    assert list(hygiene.output_problems(run.notebook)) == []

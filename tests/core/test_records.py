@@ -1,9 +1,12 @@
-"""Records are read or refused with a clear word; the runner that makes them goes on where it was stopped and never
-leaves half a record; and what is stored for each experiment is what its module still gives."""
+"""Records are read or refused with a clear message, and each holds what its experiment still gives.
+
+The runner that writes them resumes a stopped experiment and never leaves half a record.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -176,11 +179,11 @@ def test_runner_goes_over_data_sets_and_seeds(place: Place, capsys: pytest.Captu
     assert first["draw"] == third["draw"] != second["draw"], "the runner seeds each run"
     assert second["curve"] == {"x": [1, None]}
     assert len(record["small"]) == 1 and record["small"][0]["draw"] == pytest.approx(first["draw"] / 2, rel=1e-5)
-    assert capsys.readouterr().out.splitlines() == [
-        "made_up: one, seed 0: 0 s",
-        "made_up: one, seed 1: 0 s",
-        "made_up: two, seed 0: 0 s",
-        "made_up: two, seed 1: 0 s",
+    assert re.sub(r"\d+ s$", "... s", capsys.readouterr().out, flags=re.MULTILINE).splitlines() == [
+        "made_up: one, seed 0: ... s",
+        "made_up: one, seed 1: ... s",
+        "made_up: two, seed 0: ... s",
+        "made_up: two, seed 1: ... s",
         "made_up: made_up.json is written.",
     ]
 
@@ -256,7 +259,7 @@ def test_full_disk_leaves_the_record_whole(place: Place, monkeypatch: pytest.Mon
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vae_utils.data.files.os.replace", full)
+    monkeypatch.setattr("vae_utils.files.os.replace", full)
     with pytest.raises(DataError, match="the disk is full"):
         place.reproduce()
     assert (place.records / "made_up.json").read_bytes() == before and place.left() == ["made_up.json"]

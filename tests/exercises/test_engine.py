@@ -1,4 +1,4 @@
-"""What a check says of wrong functions that nobody knows, and what it forgives."""
+"""What a check says of wrong functions that are no known mistake, and what it forgives."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_mistake_wins_over_a_cut_gradient():
     assert exercises.reconstruction_error.check(function).mistake == "averaged-over-pixels"
 
 
-def test_changing_an_argument_is_said_and_does_not_leak():
+def test_changing_an_argument_is_reported_and_does_not_leak():
     def careless(x, x_hat):
         x_hat -= x
         return x_hat.square_().flatten(1).sum(1)
@@ -69,7 +69,7 @@ def test_changing_an_argument_is_said_and_does_not_leak():
         assert found.passed and "changes its argument `x_hat` in place" in found.message
 
 
-def test_parameters_in_another_order_are_said():
+def test_parameters_in_another_order_are_reported():
     def interpolate(z_end, z_start, steps):
         return exercises.interpolate.answer(z_start, z_end, steps)
 
@@ -78,7 +78,7 @@ def test_parameters_in_another_order_are_said():
     assert "(z_end, z_start, steps), but the check hands them over as (z_start, z_end, steps)" in found.message
 
 
-def test_lost_digits_are_said():
+def test_lost_digits_are_reported():
     def single(x, x_hat):
         return error(x.float(), x_hat.float())
 
@@ -102,7 +102,7 @@ def test_an_unknown_hint_of_a_mistake_names_those_there_are():
         exercises.reconstruction_error.mistake("nothing")
 
 
-def test_keyboard_interrupt_passes_and_leaves_the_dice():
+def test_keyboard_interrupt_passes_and_leaves_the_generator():
     def stopped(x, x_hat):
         raise KeyboardInterrupt
 
@@ -148,7 +148,7 @@ def second_draw(f, mu, sigma, n):
     return ((f(z) - f(again)) * (z - mu) / sigma**2).mean()
 
 
-# What is wrong with the dice, where no known mistake has it.
+# What is wrong with the noise, if it is no known mistake.
 
 
 def reparameterized(epsilon_of, width=1.0):
@@ -184,7 +184,7 @@ def shared_by_neighbors(mu):
         (lambda mu, logvar: (mu + (0.5 * logvar).exp() * torch.randn_like(mu)).sum(1), "The shape is"),
     ],
 )
-def test_wrong_dice_are_described(function, says):
+def test_wrong_noise_is_described(function, says):
     found = exercises.reparameterize.check(function)
     assert found.passed is False and found.mistake is None
     assert says in found.message, found
@@ -214,7 +214,7 @@ def test_a_known_mistake_is_named_in_other_clothes(function, slug):
     assert exercises.reparameterize.check(function).mistake == slug
 
 
-def test_fixed_seed_through_the_global_dice_is_named():
+def test_fixed_seed_through_the_global_generator_is_named():
     def seeded(mu, logvar):
         torch.manual_seed(3)
         return mu + (0.5 * logvar).exp() * torch.randn_like(mu)
@@ -240,19 +240,19 @@ STYLES = {
 
 
 @pytest.mark.parametrize("name", STYLES)
-def test_right_dice_are_never_refused(name, monkeypatch):
-    """A few seeds here; VAE_DICE_SEEDS=1000 tries as many."""
-    for seed in range(int(os.environ.get("VAE_DICE_SEEDS", "6"))):
+def test_right_noise_is_never_refused(name, monkeypatch):
+    """A few seeds here; VAE_NOISE_SEEDS=1000 tries as many."""
+    for seed in range(int(os.environ.get("VAE_NOISE_SEEDS", "3"))):
         monkeypatch.setattr(attempt, "OFFSET", 1_000_000 * (seed + 1))
         for function in STYLES[name]:
             found = getattr(exercises, name).check(function)
             assert found.passed, (seed, found)
 
 
-def test_limits_of_the_dice_hold_over_many_seeds():
+def test_limits_of_the_noise_hold_over_many_seeds():
     for seed in range(200):
-        dice = torch.Generator().manual_seed(seed)
-        epsilon, again = torch.randn(2, 500, 4, generator=dice, dtype=torch.float64)
+        generator = torch.Generator().manual_seed(seed)
+        epsilon, again = torch.randn(2, 500, 4, generator=generator, dtype=torch.float64)
         assert not_standard_normal(torch.cat([epsilon, again])) == ""
         assert ties(epsilon, again) == ""
 
@@ -260,7 +260,7 @@ def test_limits_of_the_dice_hold_over_many_seeds():
 # Estimators that are neither the formula nor a known mistake.
 
 
-def test_unbiased_but_noisier_is_said():
+def test_unbiased_but_noisier_is_reported():
     def noisy(f, mu, sigma, n):
         z = (mu + sigma * torch.randn(n)).requires_grad_()
         slope = torch.autograd.grad(f(z).sum(), z)[0].mean()
@@ -286,16 +286,16 @@ def test_a_biased_estimate_is_shown_with_its_error_bar():
     assert found.passed is False and "is not the slope" in found.message and "±" in found.message
 
 
-def test_pathwise_with_mirrored_dice_is_no_score_function():
+def test_pathwise_with_mirrored_noise_is_no_score_function():
     assert exercises.score_function_gradient.check(mirrored_pathwise).mistake == "pathwise-instead"
 
 
-def test_a_function_that_never_asks_f_is_told_so():
+def test_a_function_that_never_calls_f_is_reported():
     found = exercises.pathwise_gradient.check(lambda f, mu, sigma, n: mu + 0.0 * sigma)
     assert found.passed is False and "never calls `f`" in found.message
 
 
-def test_a_lost_gradient_is_told_apart_from_a_missing_return():
+def test_a_lost_gradient_is_distinguished_from_a_missing_return():
     def without_gradient(f, mu, sigma, n):
         copy = mu.detach().clone().requires_grad_()
         f((copy + sigma * torch.randn(n)).detach())
@@ -313,7 +313,7 @@ def test_half_of_the_draws_are_missed():
     assert "`f` was given 5 draws, and n is 10" in exercises.pathwise_gradient.check(lazy).message
 
 
-# The estimators: what the message says holds for the draws that it shows.
+# Estimators: what the message says holds for the draws that it shows.
 
 
 def from_the_prior(f, mu, sigma, n):
@@ -336,7 +336,7 @@ def test_the_wrong_cloud_is_described_for_the_call_that_is_shown():
     assert "mu = 1, sigma = 0.5" in found.message and "should be standard normal, and are not" in found.message
 
 
-def test_dice_of_another_shape_are_no_known_mistake():
+def test_noise_of_another_shape_is_no_known_mistake():
     found = exercises.pathwise_gradient.check(with_tails)
     assert (found.passed, found.mistake) == (False, None)
     assert "their shape is not the normal one" in found.message
@@ -413,7 +413,7 @@ def test_each_estimator_has_its_own_name_for_a_mistake(function, pathwise, score
         assert exercises.score_function_gradient.check(function).mistake == score
 
 
-def test_no_number_for_a_single_draw_is_said_and_forgiven():
+def test_no_number_for_a_single_draw_is_reported_and_forgiven():
     def unbiased(f, mu, sigma, n):
         z = (mu + sigma * torch.randn(n)).detach()
         losses = f(z)
@@ -425,10 +425,10 @@ def test_no_number_for_a_single_draw_is_said_and_forgiven():
     assert found.passed is False and "NaN" not in found.message
 
 
-# What comes of defaults and of dice where none are asked for.
+# Defaults, and noise that is not asked for.
 
 
-def test_a_default_that_is_missing_or_another_is_said():
+def test_a_default_that_is_missing_or_another_is_reported():
     right = exercises.negative_elbo.answer
     found = exercises.negative_elbo.check(lambda logits, x, mu, logvar, beta: right(logits, x, mu, logvar, beta))
     assert "with `beta` and without" in found.message and "beta=1.0" in found.message

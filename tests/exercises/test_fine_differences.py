@@ -1,5 +1,5 @@
 """Wrong answers that differ from right ones in one place only: at small n, far from the prior, in rows that differ, or
-in the dice; and what a check then says."""
+in the noise; and what a check then says."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_wrong_divisor_is_found_at_small_n(name, divisor, slug):
     assert slug or "You divide the sum over the draws by" in found.message
 
 
-def test_a_wrong_divisor_is_found_beside_a_baseline_of_another_draw():
+def test_a_wrong_divisor_is_found_next_to_a_baseline_of_another_draw():
     def by(divisor):
         def estimate(f, mu, sigma, n):
             z, again = (mu + sigma * torch.randn(2, n)).detach()
@@ -69,7 +69,7 @@ def test_a_wrong_divisor_is_found_beside_a_baseline_of_another_draw():
 
 
 @pytest.mark.parametrize("count", [lambda n: 1000, lambda n: 100, lambda n: 10 * n, lambda n: n + 1])
-def test_another_number_of_draws_is_said(count):
+def test_another_number_of_draws_is_reported(count):
     def pathwise(f, mu, sigma, n):
         return slope(f, mu, lambda m: m + sigma * torch.randn(count(n)))
 
@@ -98,7 +98,7 @@ def test_calls_of_f_in_pieces_are_right():
     assert exercises.score_function_gradient.check(twice_the_same).passed
 
 
-def test_draws_that_are_only_right_together_are_said():
+def test_draws_that_are_only_right_together_are_reported():
     def centered(f, mu, sigma, n):
         epsilon = torch.randn(n)
         return slope(f, mu, lambda m: m + sigma * (epsilon - epsilon.mean()))
@@ -135,7 +135,7 @@ def test_a_gradient_read_and_then_cleared_is_not_called_detached():
     assert "always 0, although a gradient does come back" in found.message
 
 
-def test_a_mean_handed_over_n_times_is_the_average_inside():
+def test_a_mean_passed_n_times_is_the_average_inside():
     def expanded(f, mu, sigma, n):
         return slope(f, mu, lambda m: (m + sigma * torch.randn(n)).mean().expand(n))
 
@@ -154,7 +154,7 @@ def test_finite_differences_are_described_as_what_they_are():
     assert "finite differences" in found.message and "back through" not in found.message
 
 
-def test_a_weight_of_epsilon_is_not_said_to_divide():
+def test_a_weight_of_epsilon_is_not_called_a_division():
     def epsilon_alone(f, mu, sigma, n):
         epsilon = torch.randn(n)
         return (f(mu + sigma * epsilon) * epsilon).mean()
@@ -211,8 +211,8 @@ def sigma(logvar: Tensor) -> Tensor:
     return (0.5 * logvar).exp()
 
 
-def with_rolls(roll: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda mu, logvar: mu + sigma(logvar) * roll(mu)
+def with_noise(noise: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda mu, logvar: mu + sigma(logvar) * noise(mu)
 
 
 def halves(mu: Tensor, sign: int, dim: int) -> Tensor:
@@ -226,7 +226,7 @@ def turned(mu: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("roll", "says"),
+    ("noise", "says"),
     [
         (lambda mu: halves(mu, 1, 1) if mu.shape[1] > 1 else torch.randn_like(mu), "`z[:, 0]` and `z[:, 2]`"),
         (lambda mu: halves(mu, -1, 1), "are not independent (correlation -"),
@@ -235,8 +235,8 @@ def turned(mu: Tensor) -> Tensor:
         (turned, "Rows share their rolls"),
     ],
 )
-def test_shared_rolls_are_found_wherever_they_are(roll, says):
-    found = exercises.reparameterize.check(with_rolls(roll))
+def test_shared_noise_is_found_wherever_it_is(noise, says):
+    found = exercises.reparameterize.check(with_noise(noise))
     assert (found.passed, found.mistake) == (False, None)
     assert says in found.message, found
 
@@ -270,7 +270,7 @@ def test_a_bound_that_is_never_met_passes():
 
 
 @pytest.mark.parametrize("in_training", [True, False])
-def test_noise_that_depends_on_the_gradient_is_said(in_training):
+def test_noise_that_depends_on_the_gradient_is_reported(in_training):
     def sometimes(mu, logvar):
         return exercises.reparameterize.answer(mu, logvar) if mu.requires_grad is in_training else mu.clone()
 
@@ -306,7 +306,7 @@ def overwrites_both(mu, logvar):
     return 0.5 * (mu + logvar.exp() - 1 - logvar).sum(1)
 
 
-def test_what_comes_of_a_change_in_place_is_said_by_argument():
+def test_the_consequence_of_a_change_in_place_is_explained_by_argument():
     found = exercises.reparameterize.check(overwrites_logvar)
     assert found.passed and "The KL, computed next from the same `logvar`" in found.message
     found = exercises.gaussian_kl.check(overwrites_both)
@@ -443,7 +443,7 @@ def test_a_fixed_batch_size_is_shown_where_it_differs():
     assert "1.33 times" in message
 
 
-def test_a_small_addition_to_the_loss_is_not_said_to_come_later():
+def test_a_small_addition_to_the_loss_is_not_blamed_on_a_later_step():
     def decay(model, optimizer, x):
         return move(optimizer, mean_loss(model, x) + 1e-4 * sum(w.square().sum() for w in model.parameters()))
 
@@ -468,7 +468,7 @@ def test_three_runs_are_not_called_two():
     assert found.mistake == "called-twice" and "twice" not in found.message
 
 
-def test_a_detached_tensor_is_not_said_to_hold_memory():
+def test_a_detached_tensor_is_not_blamed_for_memory():
     def detached(model, optimizer, x):
         return torch.tensor(move(optimizer, mean_loss(model, x)))
 

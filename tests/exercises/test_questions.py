@@ -106,7 +106,7 @@ def test_a_letter_may_be_written_in_several_ways(written: str) -> None:
 @pytest.mark.parametrize(
     "choice", ["e", "", " ", "ab", "abcd", "yes", "ß", 3, 0, True, None, 1.5, ["a"], object(), b"a"]
 )
-def test_what_is_no_choice_is_told_so(choice: Any) -> None:
+def test_what_is_no_choice_is_reported(choice: Any) -> None:
     answer = questions.density_above_one.answer(choice)
     assert (answer.letter, answer.right) == (None, None)
     assert 'Say "a", "b", "c" or "d", in quotes.' in answer.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,9 +28,18 @@ def made_up(folder: Path, *sources: str, name: str = "01_made_up") -> Path:
     return path
 
 
+def another_kernel(folder: Path) -> Path:
+    """Install a kernel that is called python3, too, and does not start; return the folder for JUPYTER_PATH."""
+    spec = {"argv": ["no-such-python", "{connection_file}"], "display_name": "Another", "language": "python"}
+    (folder / "kernels" / "python3").mkdir(parents=True)
+    (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    return folder
+
+
 def test_a_run_tells_what_happened_in_a_kernel_of_this_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAE_DATASET", "mnist")
     monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setenv("JUPYTER_PATH", str(another_kernel(tmp_path / "jupyter")))
     environment = f"""import os, sys
 from pathlib import Path
 assert sys.prefix == {sys.prefix!r} and Path.cwd() == Path({str(tmp_path.resolve())!r})

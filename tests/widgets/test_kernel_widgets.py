@@ -575,24 +575,32 @@ def test_beta_shows_what_the_chosen_model_draws(sweep: dict[float, VAE], digits:
             noise = torch.randn(6, 3, generator=torch.Generator().manual_seed(5))
             for expected in (model.mean(mu[:1])[0], model.mean(noise)[0]):
                 assert contains(picture, kernel.to_bytes(expected))
-        assert f"carries {gaussian_kl(mu, logvar).mean():.2f} nats" in text
+        carries = float(re.search(r"carries ([\d.]+) nats", text)[1])
+        assert carries == pytest.approx(gaussian_kl(mu, logvar).mean().item(), abs=0.01)
         assert f"β = {beta_slider.name_of(beta)}:" in text
     assert not np.array_equal(sheets[0], sheets[1])
 
 
 def contains(sheet: np.ndarray, picture: np.ndarray) -> bool:
-    """Whether a picture stands in the sheet, each of its pixels as a square of some size."""
-    sheet, picture = (part @ np.array([65536, 256, 1]) for part in (sheet, picture))  # a number for a color
-    largest = min(whole // part for whole, part in zip(sheet.shape, picture.shape, strict=True))
+    """Whether a picture stands in the sheet, each of its pixels as a square of some size.
+
+    Colors may differ by 1 of 255: a model's output depends a little on how many pictures it is given at once.
+    """
+    sheet, picture = sheet.astype(int), picture.astype(int)
+    largest = min(whole // part for whole, part in zip(sheet.shape[:2], picture.shape[:2], strict=True))
+    by_light = np.argsort(picture.sum(2), axis=None)
+    anchors = np.unravel_index(by_light[np.linspace(0, by_light.size - 1, 9).astype(int)], picture.shape[:2])
     for times in range(3, largest + 1):
         large = picture.repeat(times, 0).repeat(times, 1)
-        height, width = large.shape
-        here = np.ones((sheet.shape[0] - height + 1, sheet.shape[1] - width + 1), bool)
-        for y, x in ((0, 0), (height // 2, width // 2), (-1, -1), (height // 3, width // 4), (0, -1)):  # pixels first
-            top, left = y % height, x % width
-            here &= sheet[top : top + here.shape[0], left : left + here.shape[1]] == large[y, x]
-        if any((sheet[top : top + height, left : left + width] == large).all() for top, left in np.argwhere(here)):
-            return True
+        height, width = large.shape[:2]
+        places = np.ones((sheet.shape[0] - height + 1, sheet.shape[1] - width + 1), bool)
+        for y, x in zip(*anchors, strict=True):  # some pixels first: where they fit, the rest is compared
+            top, left = y * times, x * times
+            part = sheet[top : top + places.shape[0], left : left + places.shape[1]]
+            places &= (np.abs(part - picture[y, x]) <= 1).all(2)
+        for top, left in np.argwhere(places):
+            if np.abs(sheet[top : top + height, left : left + width] - large).max() <= 1:
+                return True
     return False
 
 
@@ -650,10 +658,10 @@ def test_your_animal_is_drawn_encoded_and_drawn_again(pictures: data.Dataset) ->
         mu, logvar = models["VAE"].encode(x)
         code = models["autoencoder"].encode(x)
         back = models["VAE"].mean(mu)[0], models["autoencoder"].decode(code)[0]
-    assert f"VAE: μ = ({mu[0, 0]:.2f}, {mu[0, 1]:.2f})" in text
-    sigma = (0.5 * logvar[0]).exp()
-    assert f"σ = ({sigma[0]:.2f}, {sigma[1]:.2f})" in text
-    assert f"autoencoder: code = ({code[0, 0]:.2f}, {code[0, 1]:.2f});" in text
+    sigma = (0.5 * logvar).exp()
+    for start, expected in (("VAE: μ", mu), ("σ", sigma), ("autoencoder: code", code)):
+        found = re.search(rf"{start} = \((-?[\d.]+), (-?[\d.]+)\)", text).groups()
+        assert [float(number) for number in found] == pytest.approx(expected[0].tolist(), abs=0.01)
     for expected in (x[0], *back):
         assert contains(picture, kernel.to_bytes(expected))
 

@@ -78,7 +78,12 @@ def seed(number: int) -> None:
     number += OFFSET
     random.seed(number)
     np.random.seed(number % 2**32)
-    torch.manual_seed(number)
+    # As torch.manual_seed does, which besides, for each device without a driver, stores the call and its whole stack.
+    torch.default_generator.manual_seed(number)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(number)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(number)
 
 
 def is_stub(function: Callable[..., Any]) -> bool:

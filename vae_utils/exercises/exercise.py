@@ -174,9 +174,9 @@ class Exercise:
         parts = [result.message]
         if attempt.changed:
             which = " and ".join(f"`{name}`" for name in sorted(attempt.changed))
-            one = len(attempt.changed) == 1
+            plural = "s" if len(attempt.changed) > 1 else ""
             parts.append(
-                f"One more thing: your function changes its argument{'' if one else 's'} {which} in place. "
+                f"One more thing: your function changes its argument{plural} {which} in place. "
                 f"{_afterwards(self.name, attempt.changed)} Work on a new tensor."
             )
         if result.passed is False and (order := attempt.other_order()):
@@ -279,8 +279,8 @@ def _in_float32(attempt: Attempt, exercise: Exercise, number: int) -> tuple[Obse
         return None
 
     def make() -> dict[str, Any]:
-        made = probe.make()
-        return {n: v.float() if isinstance(v, Tensor) and v.is_floating_point() else v for n, v in made.items()}
+        values = probe.make().items()
+        return {n: v.float() if isinstance(v, Tensor) and v.is_floating_point() else v for n, v in values}
 
     single = Probe(make, probe.about, probe.gradients)
     try:

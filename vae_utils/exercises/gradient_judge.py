@@ -314,9 +314,9 @@ def _divisors(calls: list[Call], right: Callable[[Call], float]) -> dict[int, fl
         ):
             return {}
         found.setdefault(record.n, []).append(record.n * right(record) / record.number)
-    if any(max(some) - min(some) > 2e-3 * abs(some[0]) or min(some) <= 0 for some in found.values()):
+    if any(max(each) - min(each) > 2e-3 * abs(each[0]) or min(each) <= 0 for each in found.values()):
         return {}
-    means = {n: sum(some) / len(some) for n, some in found.items()}
+    means = {n: sum(each) / len(each) for n, each in found.items()}
     factors = [n / divisor for n, divisor in means.items()]
     return means if max(factors) - min(factors) > 5e-3 * max(factors) else {}
 

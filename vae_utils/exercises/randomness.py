@@ -92,9 +92,11 @@ def _rows_shared(epsilon: Tensor) -> str:
         return ""
     for sign in (1, -1):
         distances = torch.cdist(epsilon, sign * epsilon, compute_mode="donot_use_mm_for_euclid_dist")
-        i, j = (distances.triu(1) + distances.new_full(distances.shape, 9.0).tril() < 1e-3).nonzero(as_tuple=True)
-        if len(i) > 5:
-            which = f"`z[{i[0].item()}]` and `z[{j[0].item()}]`"
+        pairs = (distances < 1e-3).nonzero()
+        pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+        if len(pairs) > 5:
+            i, j = pairs[0].tolist()
+            which = f"`z[{i}]` and `z[{j}]`"
             return f"Rows share their rolls: {which} have the same ones{'' if sign > 0 else ', with the other sign'}."
     return ""
 

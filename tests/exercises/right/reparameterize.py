@@ -1,4 +1,4 @@
-"""Right ways to write it, in different styles: each must pass, with whatever dice."""
+"""Right ways to write it, in different styles: each must pass, whatever its noise."""
 
 import random
 
@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.distributions import Independent, MultivariateNormal, Normal
+
+OWN = torch.Generator().manual_seed(5)  # its noise does not depend on the seed of the check
 
 
 def root_of_the_variance(mu, logvar):
@@ -54,18 +56,16 @@ def float64(mu, logvar):
     return mu.double() + (0.5 * logvar.double()).exp() * torch.randn(mu.shape, dtype=torch.float64)
 
 
-def numpys_dice(mu, logvar):
+def numpys_generator(mu, logvar):
     epsilon = torch.as_tensor(np.random.standard_normal(tuple(mu.shape)), dtype=mu.dtype)
     return mu + (0.5 * logvar).exp() * epsilon
 
 
 def rolled_elsewhere(mu, logvar):
-    dice = torch.Generator()
-    dice.seed()
-    return mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=dice, dtype=mu.dtype)
+    return mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=OWN, dtype=mu.dtype)
 
 
-def torch_normal_for_the_dice(mu, logvar):
+def torch_normal_for_the_noise(mu, logvar):
     epsilon = torch.normal(torch.zeros_like(mu), torch.ones_like(mu)).detach()
     return mu + epsilon * (0.5 * logvar).exp()
 

@@ -1,4 +1,4 @@
-"""Right ways to write it, in different styles: each must pass, with whatever dice."""
+"""Right ways to write it, in different styles: each must pass, whatever its noise."""
 
 import torch
 from torch.distributions import Normal

@@ -1,5 +1,8 @@
-"""The cell with which a notebook fetches the course, in a real kernel: alone in a folder, in a Python that has torch
-and all else but not vae_utils, with pip kept from the network. The source is a git repository beside it."""
+"""The cell with which a notebook fetches the course, in a real kernel.
+
+The notebook is alone in a folder, in a Python that has torch and all else but not vae_utils, and pip has no network.
+The source is a local git repository.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ def repository(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Learner:
-    """Somebody with one notebook in a folder of its own and a Python without the course."""
+    """A learner with one notebook in a folder of its own and a Python without the course."""
 
     def __init__(self, folder: Path, environment: Path) -> None:
         self.folder, self.python = folder, environment / "bin" / "python"
@@ -77,7 +80,7 @@ class Learner:
         self.variables["PIP_FIND_LINKS"] = ""
 
     def run(self, *cells: str, **variables: str) -> list[str]:
-        """What each cell printed. Raises CellExecutionError where one fails."""
+        """Return what each cell printed. Raise CellExecutionError if one fails."""
         notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
         path = self.folder / "01_alone.ipynb"
         nbformat.write(notebook, path)
@@ -112,8 +115,7 @@ def text_of(cell: nbformat.NotebookNode) -> str:
 @pytest.fixture
 def learner(tmp_path: Path, elsewhere: Path) -> Learner:
     """A learner who has not fetched the course yet."""
-    somebody = Learner(tmp_path, elsewhere)
-    yield somebody
+    yield Learner(tmp_path, elsewhere)
     (site,) = elsewhere.glob("lib/python*/site-packages")
     for path in site.glob("vae_utils*"):
         shutil.rmtree(path)
@@ -150,7 +152,7 @@ def test_a_source_that_is_not_there_stops_the_notebook_with_a_reason(learner: Le
 def test_without_git_pip_says_so(learner: Learner, repository: Path) -> None:
     programs = learner.folder / "programs"
     programs.mkdir()
-    (programs / "sh").symlink_to(shutil.which("sh"))  # where SHELL is not set, IPython looks for it
+    (programs / "sh").symlink_to(shutil.which("sh"))  # without SHELL, IPython looks for it
     source = f"git+file://{repository}@teaching"
     assert learner.fail(publish.bootstrap(None), VAE_SOURCE=source, PATH=str(programs)) == FAILED
     assert "Cannot find command 'git' - do you have 'git' installed and in your PATH?" in learner.printed[0]
