@@ -121,7 +121,8 @@ def aggregate_kl(model: VariationalModel, x: Tensor, seed: int = 0) -> float:
 class Judge(nn.Module):
     """A small convolutional classifier that judges reconstructions and samples in a person's place.
 
-    Its classes count what reconstructions show; its features compare sets of pictures.
+    Its classes count what reconstructions show; its features compare sets of pictures, and see of them what the judge
+    was trained to tell.
 
     Args:
         shape: (C, H, W) of a picture.
@@ -158,21 +159,38 @@ class Judge(nn.Module):
         return in_batches(self.features, x) * self.scale
 
 
-def train_judge(x: Tensor, y: Tensor, n_classes: int, steps: int = 500, seed: int = 0) -> Judge:
+def train_judge(
+    x: Tensor,
+    y: Tensor,
+    n_classes: int,
+    steps: int = 500,
+    seed: int = 0,
+    factors: Mapping[str, Tensor] | None = None,
+) -> Judge:
     """Train a judge on pictures x (n, C, H, W) in [0, 1] with labels y (n,). The same seed gives the same one.
 
-    Slight noise on the pictures keeps it from relying on single pixels.
+    Slight noise on the pictures keeps it from relying on single pixels. Features learned from labels alone see the
+    kinds and little else: the average cat and dog pass for animals. With `factors`, name -> (n,), the features must
+    tell each factor, too (its squared error in units of its variance is added to the loss).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         _, channels, height, width = x.shape
         judge = Judge((channels, height, width), n_classes)
-        optimizer = torch.optim.Adam(judge.parameters(), 3e-3, fused=True)
+        tell, parameters = nn.Identity(), [*judge.parameters()]
+        if factors:
+            targets = torch.stack([(f - f.mean()) / f.std().clamp(min=1e-6) for f in factors.values()], 1).float()
+            tell = nn.Linear(judge.head.in_features, len(factors))
+            parameters += tell.parameters()
+        optimizer = torch.optim.Adam(parameters, 3e-3, fused=True)
         for step in range(steps):
             optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / steps)
             batch = torch.randint(len(x), (64,))
             noisy = x[batch] + 0.05 * torch.randn(64, channels, height, width)
-            loss = F.cross_entropy(judge(noisy), y[batch])
+            features = judge.features(noisy)
+            loss = F.cross_entropy(judge.head(features), y[batch])
+            if factors:
+                loss = loss + squared_error(tell(features), targets[batch]).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -47,7 +47,7 @@ def start_at_principal_components(model: nn.Module, x_train: Tensor) -> None:
     first, last = _linear(model.encoder, 0), _linear(model.decoder, -1)
     units = first.out_features
     x = x_train[:: -(-len(x_train) // 4000)].flatten(1)  # 4,000 pictures at most
-    if len(model.encoder) < 2 or last.in_features != units or 2 * units > min(x.shape):
+    if first is _linear(model.encoder, -1) or last.in_features != units or 2 * units > min(x.shape):
         return
     x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
     mean, axes, deviations = (part.to(first.weight) for part in principal_components(x, units))

@@ -30,7 +30,7 @@ class LatentModel(Protocol):
         """Return codes (batch, latent_dim), or mu and logvar of their distributions, each (batch, latent_dim)."""
 
     def decode(self, z: Tensor) -> Tensor:
-        """Return pictures, or the the decoder output of a VAE, (batch, C, H, W)."""
+        """Return pictures, or the decoder output of a VAE, (batch, C, H, W)."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return the weights, as `torch.nn.Module.parameters` does."""

@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.manual_seed(0)
     pair: dict[str, LatentModel] = {
         "autoencoder": Autoencoder(pictures.shape, 2).eval(),
-        "VAE": VAE(pictures.shape, 2).eval(),
+        "VAE": VAE(pictures.shape, 2, pictures.likelihood).eval(),
     }
     packed = live.pack(pair["VAE"], torch.randn(300, 2)).for_page()
     html = code_map(pair, pictures).html

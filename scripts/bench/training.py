@@ -20,9 +20,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from vae_utils import data
+from vae_utils.likelihoods import Gaussian
 from vae_utils.models import VAE, Autoencoder
+from vae_utils.objectives import autoencoder_loss, vae_loss
 from vae_utils.runtime import best_device
-from vae_utils.training import autoencoder_loss, fit, vae_loss
+from vae_utils.training import fit
 from vae_utils.types import Loss
 
 BATCH = 128
@@ -48,7 +50,7 @@ def build(kind: str, dataset: data.Dataset, seed: int) -> Model:
     """Return the model that both ways start from; the VAE has the usual example's 400 hidden units and 20 latents."""
     torch.manual_seed(seed)
     if kind == "VAE":
-        return VAE(dataset.shape, 20, hidden=(400,), likelihood=dataset.likelihood, sigma=dataset.sigma)
+        return VAE(dataset.shape, 20, dataset.likelihood, hidden=(400,))
     return Autoencoder(dataset.shape, 8)
 
 
@@ -59,9 +61,9 @@ def usual_loss(model: Model, x: Tensor) -> Tensor:
     mu, logvar = model.encode(x)
     x_hat = model.mean(model.reparameterize(mu, logvar))
     kl = -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
-    if model.likelihood == "bernoulli" or model.sigma is None:
-        return F.binary_cross_entropy(x_hat, x, reduction="sum") + kl
-    return F.mse_loss(x_hat, x, reduction="sum") / (2 * model.sigma**2) + kl
+    if isinstance(model.likelihood, Gaussian):
+        return F.mse_loss(x_hat, x, reduction="sum") / (2 * model.likelihood.sigma**2) + kl
+    return F.binary_cross_entropy(x_hat, x, reduction="sum") + kl
 
 
 def train_as_usual(model: Model, x_train: Tensor, epochs: int) -> None:

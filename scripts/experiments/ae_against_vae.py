@@ -48,7 +48,7 @@ def make(kind: str, pictures: data.Dataset, latent_dim: int, seed: int) -> Autoe
     torch.manual_seed(seed)
     if kind == "ae":
         return Autoencoder(pictures.shape, latent_dim)
-    return VAE(pictures.shape, latent_dim, likelihood=pictures.likelihood, sigma=pictures.sigma)
+    return VAE(pictures.shape, latent_dim, pictures.likelihood)
 
 
 def train(model: torch.nn.Module, x: torch.Tensor, steps: int, seed: int) -> None:

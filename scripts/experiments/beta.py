@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 
 from vae_utils import data, evaluation
-from vae_utils.losses import gaussian_kl, squared_error
+from vae_utils.likelihoods import Gaussian
+from vae_utils.losses import squared_error
 from vae_utils.models import VAE
-from vae_utils.training import fit, reconstruction_nll, vae_loss
+from vae_utils.objectives import vae_loss
+from vae_utils.training import fit
 
 SETTINGS = {
     "datasets": ["cats_dogs", "mnist"],
@@ -52,11 +54,13 @@ def run(dataset: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
     judge = evaluation.train_judge(x_train, y_train, len(pictures.label_names), settings["judge_steps"], seed)
     features = judge.look(x_test)
     shape = (pictures.shape[0], x_train.shape[2], x_train.shape[3])
-    sigma = pictures.sigma / 2 if pictures.sigma else None
+    likelihood = pictures.likelihood
+    if isinstance(likelihood, Gaussian):
+        likelihood = Gaussian(likelihood.sigma / 2)
     figures: dict[str, Any] = {"judge_wrong": (judge.classify(x_test) != y_test).float().mean().item()}
     for beta in settings["betas"]:
         torch.manual_seed(seed)
-        model = VAE(shape, settings["latent_dim"], settings["hidden"], pictures.likelihood, sigma)
+        model = VAE(shape, settings["latent_dim"], likelihood, settings["hidden"])
         arguments = {name: settings[name] for name in ("steps", "batch_size", "lr")}
         if fit(model, x_train, loss=partial(vae_loss, beta=beta), seed=seed, **arguments).stopped:
             raise KeyboardInterrupt  # a half-trained model must not get into a record
@@ -70,16 +74,13 @@ def measure(
     model: VAE, x: torch.Tensor, y: torch.Tensor, judge: evaluation.Judge, features: torch.Tensor
 ) -> dict[str, float | list[float]]:
     """Return the figures of one trained model on pictures x (n, C, H, W), labels y (n,) and their features (n, 32)."""
-    parameters, mu, logvar = model(x)
-    perfect = x.logit() if model.likelihood == "bernoulli" else x
-    floor = reconstruction_nll(model, perfect.nan_to_num(), x).mean().item()
-    by_latent = [gaussian_kl(mu[:, [i]], logvar[:, [i]]).mean().item() for i in range(model.latent_dim)]
-    back = evaluation.decode(model, mu)
+    rate, distortion = evaluation.rate_and_distortion(model, x, draws=10)
+    back = evaluation.reconstruct(model, x)
     return {
-        "floor": floor,
-        "distortion": reconstruction_nll(model, parameters, x).mean().item() - floor,
-        "rate": sum(by_latent),
-        "rate_of_latent": sorted(by_latent, reverse=True),
+        "floor": model.likelihood.floor(x).mean().item(),
+        "distortion": distortion,
+        "rate": rate,
+        "rate_of_latent": evaluation.kl_of_each_number(model, x).sort(descending=True).values.tolist(),
         "squared_error": squared_error(back, x).mean().item(),
         "wrong": (judge.classify(back) != y).float().mean().item(),
         "frechet": evaluation.frechet_distance(judge.look(model.sample(len(x))), features),

@@ -23,9 +23,11 @@ from torch import Tensor, nn
 
 from vae_utils import data, evaluation, exercises
 from vae_utils.diagnosis import spare_nats
+from vae_utils.likelihoods import Bernoulli
 from vae_utils.losses import bernoulli_nll, gaussian_kl, squared_error
 from vae_utils.models import VAE
-from vae_utils.training import start_at_mean
+from vae_utils.start import start_at_mean
+from vae_utils.training import schedule
 
 SETTINGS = {
     "datasets": ["digits"],
@@ -79,8 +81,8 @@ def step_with(changed: dict[str, Callable]) -> Step:
     negative_elbo = changed.get("negative_elbo", lambda logits, x, mu, logvar: nll(logits, x) + kl(mu, logvar))
 
     def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor) -> float:
-        parameters, mu, logvar = model(x)
-        loss = negative_elbo(parameters, x, mu, logvar).mean()
+        logits, mu, logvar = model(x)
+        loss = negative_elbo(logits, x, mu, logvar).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -94,7 +96,7 @@ def train(
 ) -> tuple[VAE, list[float]]:
     """Train a VAE with the changed functions; return it and its loss at each step."""
     torch.manual_seed(seed)
-    model = VAE(pictures.shape, settings["latent_dim"], settings["hidden"], "bernoulli")
+    model = VAE(pictures.shape, settings["latent_dim"], Bernoulli(), settings["hidden"])
     if "reparameterize" in changed:
         model.reparameterize = changed["reparameterize"]  # type: ignore[method-assign]
     x, steps = pictures.train.x, settings["steps"]
@@ -104,7 +106,7 @@ def train(
     batches = torch.Generator().manual_seed(seed)
     for done in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = settings["lr"] * min((done + 1) / 50, 1) * (1 - done / steps)
+            group["lr"] = settings["lr"] * schedule(done, steps)
         batch = torch.randint(len(x), (settings["batch_size"],), generator=batches)
         curve.append(step(model, optimizer, x[batch]))
     return model.eval(), curve

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from vae_utils import data, evaluation
-from vae_utils.estimators import detached_loss, score_function_loss
 from vae_utils.models import VAE
-from vae_utils.training import fit, vae_loss
+from vae_utils.objectives import detached_loss, score_function_loss, vae_loss
+from vae_utils.training import fit
 from vae_utils.types import Loss
 
 SETTINGS = {
@@ -51,7 +51,7 @@ def run(dataset: str, seed: int, settings: dict[str, Any]) -> dict[str, dict[str
     for rate in settings["learning_rates"]:
         for name, loss in ESTIMATORS.items():
             torch.manual_seed(seed)
-            model = VAE(pictures.shape, settings["latent_dim"], likelihood=pictures.likelihood, sigma=pictures.sigma)
+            model = VAE(pictures.shape, settings["latent_dim"], pictures.likelihood)
             history = fit(
                 model, pictures.train.x, steps=settings["steps"], lr=rate, loss=loss, seed=seed, progress=False
             )

@@ -306,7 +306,8 @@ def test_loss_may_use_the_parts_of_the_model() -> None:
         logits = model.decode(model.reparameterize(mu, logvar))
         return bernoulli_nll(logits, x).sum() + gaussian_kl(mu, logvar).sum()
 
-    assert examine(healthy(), digits(), loss=loss).wrong == ()
+    report = examine(healthy(), digits(), loss=loss)
+    assert report.wrong == () and report["weight"].healthy
 
 
 def test_loss_may_use_the_mean_pictures_of_the_model() -> None:
@@ -315,7 +316,8 @@ def test_loss_may_use_the_mean_pictures_of_the_model() -> None:
         means = model.mean(model.reparameterize(mu, logvar))
         return F.binary_cross_entropy(means, x, reduction="sum") + gaussian_kl(mu, logvar).sum()
 
-    assert examine(healthy(), digits(), loss=loss).wrong == ()
+    report = examine(healthy(), digits(), loss=loss)
+    assert report.wrong == () and report["weight"].healthy
 
 
 def test_loss_that_cannot_be_asked_is_told() -> None:

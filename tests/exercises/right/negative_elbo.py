@@ -11,10 +11,6 @@ def by_two_functions(logits, x, mu, logvar, beta=1.0):
     return losses.bernoulli_nll(logits, x) + beta * losses.gaussian_kl(mu, logvar)
 
 
-def by_package(logits, x, mu, logvar, beta=1.0):
-    return losses.beta_objective(logits, x, mu, logvar, beta)
-
-
 def in_full(logits, x, mu, logvar, beta=1.0):
     nll = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum((1, 2, 3))
     kl = -0.5 * (1 + logvar - mu**2 - logvar.exp()).sum(1)
@@ -48,7 +44,7 @@ def in_place(logits, x, mu, logvar, beta=1.0):
 
 
 def in_double(logits, x, mu, logvar, beta=1.0):
-    return losses.beta_objective(logits.double(), x.double(), mu.double(), logvar.double(), beta)
+    return by_two_functions(logits.double(), x.double(), mu.double(), logvar.double(), beta)
 
 
 def beta_as_tensor(logits, x, mu, logvar, beta=1.0):

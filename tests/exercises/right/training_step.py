@@ -3,8 +3,12 @@
 import torch
 import torch.nn.functional as F
 
-from vae_utils.losses import bernoulli_nll, gaussian_kl, negative_elbo
-from vae_utils.training import vae_loss
+from vae_utils.losses import bernoulli_nll, gaussian_kl
+from vae_utils.objectives import vae_loss
+
+
+def _negative_elbo(logits, x, mu, logvar):
+    return bernoulli_nll(logits, x) + gaussian_kl(mu, logvar)
 
 
 def usual(model, optimizer, x):
@@ -18,7 +22,7 @@ def usual(model, optimizer, x):
 
 def cleared_at_the_end(model, optimizer, x):
     parameters, mu, logvar = model(x)
-    loss = negative_elbo(parameters, x, mu, logvar).mean()
+    loss = _negative_elbo(parameters, x, mu, logvar).mean()
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()
@@ -28,7 +32,7 @@ def cleared_at_the_end(model, optimizer, x):
 def cleared_to_zero(model, optimizer, x):
     optimizer.zero_grad(set_to_none=False)
     parameters, mu, logvar = model(x)
-    loss = negative_elbo(parameters, x, mu, logvar).mean()
+    loss = _negative_elbo(parameters, x, mu, logvar).mean()
     loss.backward()
     optimizer.step()
     return loss.detach().item()
@@ -48,9 +52,9 @@ def cleared_by_hand(model, optimizer, x):
     for weights in model.parameters():
         weights.grad = None
     parameters, mu, logvar = model(x)
-    negative_elbo(parameters, x, mu, logvar).mean().backward(retain_graph=True)
+    _negative_elbo(parameters, x, mu, logvar).mean().backward(retain_graph=True)
     optimizer.step()
-    return negative_elbo(parameters, x, mu, logvar).mean().item()
+    return _negative_elbo(parameters, x, mu, logvar).mean().item()
 
 
 def two_means(model, optimizer, x):
@@ -86,7 +90,7 @@ def by_closure(model, optimizer, x):
     def closure():
         optimizer.zero_grad()
         parameters, mu, logvar = model(x)
-        loss = negative_elbo(parameters, x, mu, logvar).mean()
+        loss = _negative_elbo(parameters, x, mu, logvar).mean()
         loss.backward()
         return loss
 
@@ -95,7 +99,7 @@ def by_closure(model, optimizer, x):
 
 def by_autograd(model, optimizer, x):
     parameters, mu, logvar = model(x)
-    loss = negative_elbo(parameters, x, mu, logvar).mean()
+    loss = _negative_elbo(parameters, x, mu, logvar).mean()
     weights = list(model.parameters())
     for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
         weight.grad = gradient
@@ -106,7 +110,7 @@ def by_autograd(model, optimizer, x):
 def by_parts(model, optimizer, x):
     mu, logvar = model.encode(x)
     parameters = model.decode(model.reparameterize(mu, logvar))
-    loss = negative_elbo(parameters, x, mu, logvar).mean()
+    loss = _negative_elbo(parameters, x, mu, logvar).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -116,7 +120,7 @@ def by_parts(model, optimizer, x):
 def picture_by_picture(model, optimizer, x):
     parameters, mu, logvar = model(x)
     losses = [
-        negative_elbo(parameters[i : i + 1], x[i : i + 1], mu[i : i + 1], logvar[i : i + 1]) for i in range(len(x))
+        _negative_elbo(parameters[i : i + 1], x[i : i + 1], mu[i : i + 1], logvar[i : i + 1]) for i in range(len(x))
     ]
     loss = sum(losses).sum() / len(losses)
     optimizer.zero_grad()
@@ -127,7 +131,7 @@ def picture_by_picture(model, optimizer, x):
 
 def numpy_number(model, optimizer, x):
     parameters, mu, logvar = model(x)
-    loss = negative_elbo(parameters, x, mu, logvar).mean()
+    loss = _negative_elbo(parameters, x, mu, logvar).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -137,7 +141,7 @@ def numpy_number(model, optimizer, x):
 def drawn_by_hand(model, optimizer, x):
     mu, logvar = model.encode(x)
     z = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
-    loss = negative_elbo(model.decode(z), x, mu, logvar).mean()
+    loss = _negative_elbo(model.decode(z), x, mu, logvar).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -147,7 +151,7 @@ def drawn_by_hand(model, optimizer, x):
 def drawn_by_rsample(model, optimizer, x):
     _, mu, logvar = model(x)
     z = torch.distributions.Normal(mu, (0.5 * logvar).exp()).rsample()
-    loss = negative_elbo(model.decode(z), x, mu, logvar).mean()
+    loss = _negative_elbo(model.decode(z), x, mu, logvar).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -159,7 +163,7 @@ def gradients_gathered_picture_by_picture(model, optimizer, x):
     total = 0.0
     for one in x.split(1):
         parameters, mu, logvar = model(one)
-        loss = negative_elbo(parameters, one, mu, logvar).mean() / len(x)
+        loss = _negative_elbo(parameters, one, mu, logvar).mean() / len(x)
         loss.backward()
         total += loss.item()
     optimizer.step()

@@ -11,6 +11,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
+from ...likelihoods import Bernoulli
 from ...losses import bernoulli_nll, gaussian_kl
 from ...models import VAE
 from ..attempt import Attempt, Stopped, seed
@@ -546,7 +547,7 @@ class SmallVAE(VAE):
     """
 
     def __init__(self, shape: tuple[int, int, int], latent_dim: int, batch: int):
-        super().__init__(shape, latent_dim, hidden=(4,), likelihood="bernoulli", sigma=None)
+        super().__init__(shape, latent_dim, Bernoulli(), hidden=(4,))
         self.batch = batch
         self.generator = torch.Generator().manual_seed(8)  # a seed with which the loss falls in each step
         self.replayed: Tensor | None = None

@@ -13,9 +13,7 @@ from torch import Tensor
 
 from ... import plots
 from ...data import Dataset
-from ...evaluation import decode, reconstruct
-from ...losses import gaussian_kl
-from ...training import reconstruction_nll
+from ...evaluation import decode, rate_and_distortion, reconstruct
 from ...types import VariationalModel
 from ..kernel import (
     Frame,
@@ -24,7 +22,6 @@ from ..kernel import (
     at,
     check_model,
     course_style,
-    device_of,
     new_figure,
     picture_size,
     strip,
@@ -114,25 +111,6 @@ def name_of(beta: float) -> str:
     if fraction.numerator == 1 and fraction.denominator > 1 and math.isclose(fraction, beta):
         return f"1/{fraction.denominator}"
     return f"{beta:g}"
-
-
-@torch.no_grad()
-def rate_and_distortion(model: VariationalModel, x: Tensor, seed: int = 0) -> tuple[float, float]:
-    """Return rate and distortion in nats, averaged over pictures x (n, C, H, W).
-
-    The rate is KL(q(z|x) || p(z)); the distortion is the nll of x given one draw z, minus that of a perfect copy.
-    """
-    noise = torch.Generator().manual_seed(seed)
-    rate = distortion = 0.0
-    for part in x.split(500):
-        part = part.to(device_of(model))
-        mu, logvar = model.encode(part)
-        epsilon = torch.randn(mu.shape, generator=noise).to(mu)
-        nll = reconstruction_nll(model, model.decode(mu + (0.5 * logvar).exp() * epsilon), part)
-        perfect = part.logit(eps=1e-6) if model.likelihood == "bernoulli" else part
-        distortion += (nll - reconstruction_nll(model, perfect, part)).sum().item()
-        rate += gaussian_kl(mu, logvar).sum().item()
-    return rate / len(x), distortion / len(x)
 
 
 def _checked(models: Mapping[float, VariationalModel], shape: tuple[int, ...]) -> dict[float, VariationalModel]:

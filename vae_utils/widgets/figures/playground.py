@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ... import plots
 from ...data import load
+from ...likelihoods import Gaussian
 from ...models import VAE
 from ...training import fit
 from ..live import JS, LiveFigure, as_address, live_figure
@@ -174,7 +175,7 @@ def _trained() -> tuple[VAE, Tensor, Tensor]:
     x = thumbnails()[0].float() / 255
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = VAE((3, SIDE, SIDE), 2, hidden=(32,), sigma=SIGMA)
+        model = VAE((3, SIDE, SIDE), 2, Gaussian(SIGMA), hidden=(32,))
         fit(model, x[:N_TRAIN], steps=400, lr=0.005, device="cpu", progress=False)
     with torch.no_grad():
         return model, model.encode(x[:N_TRAIN])[0], x[N_TRAIN:]
