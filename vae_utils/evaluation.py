@@ -170,19 +170,19 @@ def train_judge(
     """Train a judge on pictures x (n, C, H, W) in [0, 1] with labels y (n,). The same seed gives the same one.
 
     Slight noise on the pictures keeps it from relying on single pixels. Features learned from labels alone see the
-    kinds and little else: the average cat and dog pass for animals. With `factors`, name -> (n,), the features must
-    tell each factor, too (its squared error in units of its variance is added to the loss).
+    kinds and little else: to them the average cat and the average dog look like a VAE's samples. With `factors`,
+    name -> (n,), the features must tell each factor, too: its squared error, in units of its variance, is added.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         _, channels, height, width = x.shape
         judge = Judge((channels, height, width), n_classes)
-        tell, parameters = nn.Identity(), [*judge.parameters()]
+        both = nn.ModuleDict({"judge": judge})
         if factors:
-            targets = torch.stack([(f - f.mean()) / f.std().clamp(min=1e-6) for f in factors.values()], 1).float()
-            tell = nn.Linear(judge.head.in_features, len(factors))
-            parameters += tell.parameters()
-        optimizer = torch.optim.Adam(parameters, 3e-3, fused=True)
+            values = torch.stack([*factors.values()], 1).float()
+            values = (values - values.mean(0)) / values.std(0).clamp(min=1e-6)
+            both["factors"] = nn.Linear(judge.head.in_features, len(factors))
+        optimizer = torch.optim.Adam(both.parameters(), 3e-3, fused=True)
         for step in range(steps):
             optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / steps)
             batch = torch.randint(len(x), (64,))
@@ -190,7 +190,7 @@ def train_judge(
             features = judge.features(noisy)
             loss = F.cross_entropy(judge.head(features), y[batch])
             if factors:
-                loss = loss + squared_error(tell(features), targets[batch]).mean()
+                loss = loss + squared_error(both["factors"](features), values[batch]).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -24,7 +24,9 @@ from torch import Tensor
 from .compare import shortened
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
-LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+LIBRARIES = tuple(
+    {str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
 # What a notebook or an assignment hands out in place of a body, with or without a docstring before it.
 UNFILLED = (
     "...",
