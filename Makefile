@@ -7,6 +7,8 @@ TORCH ?=
 # Which notebooks, by the start of their names; none named: all.
 NOTEBOOKS ?=
 SEEDS ?= 1 2 3
+# With claims: how many times the usual training steps.
+STEPS ?=
 DATASET ?=
 # Which records to make, by name; none named: all.
 WHAT ?=
@@ -60,6 +62,7 @@ test: check ## check, then each notebook once, installing, the site, assignments
 test-all: test ## test, then other seeds and data, troubled hand-ins, all of the browser, other versions
 	$(PYTEST) tests/notebooks tests/grading tests/browser \
 		--ignore=tests/grading/test_answers.py --ignore-glob='tests/browser/test_smoke_*'
+	$(MAKE) claims SEEDS=0 STEPS=4
 	$(MAKE) test-oldest test-colab ARGS='$(UNITS)'
 
 $(LANES:%=test-%): test-%: ## unit tests and notebooks with the oldest accepted, Colab's or the newest versions
@@ -71,10 +74,10 @@ run: install ## run the notebooks; copies, HTML pages and a table of time and me
 notebooks: install ## run the notebooks and store their new outputs in place
 	@$(PY) -m scripts.notebooks refresh $(NOTEBOOKS)
 
-claims: install ## count in how many seeds each claim holds (SEEDS="1 2 3" DATASET=mnist)
-	@$(PY) -m scripts.notebooks claims $(NOTEBOOKS) --seeds $(SEEDS) $(if $(DATASET),--dataset $(DATASET))
+claims: install ## count in how many seeds each claim holds (SEEDS="1 2 3" DATASET=mnist STEPS=4)
+	@$(if $(STEPS),VAE_STEPS=$(STEPS)) $(PY) -m scripts.notebooks claims $(NOTEBOOKS) --seeds $(SEEDS) $(if $(DATASET),--dataset $(DATASET))
 
-reproduce: install ## make the records in data/records again (WHAT="beta"; none: all)
+reproduce: install-dev ## make the records in data/records again (WHAT="beta"; none: all)
 	@$(PY) -m scripts.reproduce $(WHAT)
 
 bench: install-dev ## time imports, data, training, and what moves in a browser, on this machine

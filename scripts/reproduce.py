@@ -2,6 +2,8 @@
 
     python -m scripts.reproduce [NAME ...]      each a module scripts/experiments/NAME.py; without a name, all
 
+Runs are independent of each other and share the cores (joblib).
+
 An experiment is a module with
 
     SETTINGS    everything that determines it, as JSON; `run` is called for each of "datasets" and "seeds"
@@ -28,6 +30,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 from unittest import mock
 
+import joblib
 import numpy as np
 import torch
 
@@ -110,8 +113,14 @@ def small_runs(experiment: Experiment) -> list[dict]:
         return [one_run(experiment, *case, experiment.small) for case in _cases(experiment.small)]
 
 
-def reproduce(experiment: Experiment, records: Path = RECORDS, unfinished: Path = UNFINISHED) -> bool:
+def reproduce(experiment: Experiment, records: Path = RECORDS, unfinished: Path = UNFINISHED, jobs: int = 1) -> bool:
     """Run an experiment and write its record, resuming a stopped one with the same settings, source and versions.
+
+    Args:
+        experiment: As `find` returns it; with more than one job, one of this project's.
+        records: The folder of the record.
+        unfinished: The folder of what a stopped experiment has done.
+        jobs: How many runs at once, each in a process of its own.
 
     Returns:
         Whether the record is written. If a data set can't be had here, it is not: the other data sets' runs then stay
@@ -132,17 +141,16 @@ def reproduce(experiment: Experiment, records: Path = RECORDS, unfinished: Path 
     cases = list(_cases(experiment.settings))
     if runs:
         print(f"{experiment.name}: {len(runs)} of {len(cases)} runs were done before.", flush=True)
-    missing = set()
-    for dataset, seed in cases:
-        if (dataset, seed) in runs or dataset in missing:
-            continue
+    todo, missing = [case for case in cases if case not in runs], set()
+    for dataset in dict.fromkeys(dataset for dataset, _ in todo):
         if problem := _problem(dataset):
             missing.add(dataset)
             print(f"{experiment.name}: {dataset} is left out. {problem}", flush=True)
-            continue
-        run = runs[dataset, seed] = one_run(experiment, dataset, seed, experiment.settings)
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    for run in parallel(_job(experiment, case, jobs) for case in todo if case[0] not in missing):
+        runs[run["dataset"], run["seed"]] = run
         _write({"key": key, "runs": [runs[case] for case in cases if case in runs]}, part)
-        print(f"{experiment.name}: {dataset}, seed {seed}: {run['seconds']:.0f} s", flush=True)
+        print(f"{experiment.name}: {run['dataset']}, seed {run['seed']}: {run['seconds']:.0f} s", flush=True)
     if missing:
         return False
     record = new | {"runs": [runs[case] for case in cases], "small": small_runs(experiment)}
@@ -151,6 +159,18 @@ def reproduce(experiment: Experiment, records: Path = RECORDS, unfinished: Path 
     part.unlink(missing_ok=True)
     print(f"{experiment.name}: {path.name} is written{change}.", flush=True)
     return True
+
+
+def _job(experiment: Experiment, case: tuple[str, int], jobs: int) -> tuple:
+    """Return a run as joblib takes it; an experiment's module can't be sent to another process, its name can."""
+    if jobs == 1:
+        return joblib.delayed(one_run)(experiment, *case, experiment.settings)
+    return joblib.delayed(_run_named)(experiment.name, *case)
+
+
+def _run_named(name: str, dataset: str, seed: int) -> dict:
+    experiment = find(name)
+    return one_run(experiment, dataset, seed, experiment.settings)
 
 
 def versions() -> dict[str, str]:
@@ -259,11 +279,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 good, 1 something could not be had, 2 no such experiment."""
     parser = argparse.ArgumentParser(description="Run the experiments again and write the records in data/records.")
     parser.add_argument("names", nargs="*", help="names of experiments; none: all")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at once (default: one a core)")
     asked = parser.parse_args(arguments)
     os.environ.setdefault("VAE_PROGRESS", "0")
     try:
         experiments = [find(name) for name in asked.names or names()]
-        return int(not all([reproduce(experiment) for experiment in experiments]))
+        return int(not all([reproduce(experiment, jobs=asked.jobs) for experiment in experiments]))
     except ExperimentError as problem:
         print(problem, file=sys.stderr)
         return 2

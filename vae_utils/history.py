@@ -21,8 +21,9 @@ class History:
 
         That doubling is the one inside the curve, from 40 % to 80 % of the entries (the mean of a fifth of them around
         each). The end is left out: a learning rate that goes to zero lowers every loss there. The whole fall counts
-        from the first 50 steps. False with fewer than eight entries; and on a plateau, which it can't tell from a
-        minimum: with one number the loss is flat from step 150 to 800, and later falls by a third.
+        from the first 50 steps, so it says little about a second training of the same model. False with fewer than
+        eight entries; and on a plateau, which it can't tell from a minimum: with one number the loss is flat from step
+        150 to 800, and later falls by a third.
         """
         loss = self.terms.get("loss", [])
         n = len(loss)

@@ -21,10 +21,10 @@ from vae_utils.training import fit
 SETTINGS = {
     "datasets": ["cats_dogs", "mnist"],
     "seeds": [0, 1, 2, 3, 4],
-    "betas": [0.0625, 0.25, 1, 4, 16, 64, 256, 1024],
+    "betas": [0.0625, 0.25, 1, 4, 16, 64, 128, 256, 1024],
     "latent_dim": 8,
     "hidden": [128, 64],
-    "steps": 1000,
+    "steps": 4000,
     "batch_size": 64,
     "lr": 5e-3,
     "pictures": 8000,

@@ -21,7 +21,7 @@ SETTINGS = {
     "datasets": ["cats_dogs", "mnist"],
     "seeds": [0, 1, 2, 3, 4],
     "latent_dim": 2,
-    "steps": 400,
+    "steps": 2000,
     "learning_rates": [0.003, 0.001],
 }
 SMALL = {"datasets": ["cats_dogs"], "seeds": [0], "steps": 20, "learning_rates": [0.001]}

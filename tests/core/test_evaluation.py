@@ -119,6 +119,13 @@ def test_coverage_counts_those_with_a_sample_nearer_than_their_kth_neighbor():
     assert coverage(real, samples, k=2) == 1.0
 
 
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_ceiling_of_coverage_is_1_less_a_half_to_the_k(k):
+    real, samples = normal(4000, 8), normal(4000, 8, seed=1)
+    assert coverage(real, samples, k) == pytest.approx(1 - 0.5**k, abs=0.025)
+    assert coverage(real, real + 1e-4 * samples, k) == 1, "copies pass it"
+
+
 def test_neighbor_purity_is_that_of_brute_force():
     codes, labels = normal(1205, 2), (normal(1205, seed=1) > 0).long()  # more than a batch
     labels[codes[:, 0] > 0] = 1
@@ -183,6 +190,52 @@ def test_judge_reads_the_animals_and_is_the_same_for_the_same_seed():
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert not torch.equal(weights[0]["head.weight"], weights[2]["head.weight"])
+
+
+def explained(judge, split):
+    """R^2 of each factor from a linear map of the features: fitted to half of the pictures, measured on the others."""
+    features = judge.look(split.x).double()
+    features = torch.cat([features, torch.ones(len(features), 1)], 1)
+    values = torch.stack([*split.factors.values()], 1).double()
+    half = len(values) // 2
+    ridge = torch.eye(features.shape[1]).double() * 1e-6  # units that never fire
+    first = features[:half]
+    fitted = torch.linalg.solve(first.T @ first + ridge, first.T @ values[:half])
+    left = (features[half:] @ fitted - values[half:]).square().mean(0)
+    return dict(zip(split.factors, (1 - left / values[half:].var(0)).tolist(), strict=True))
+
+
+def test_judge_with_factors_sees_pose_and_light_and_that_two_average_pictures_are_no_animals():
+    """A judge of kinds alone takes the average cat and the average dog for good samples."""
+    animals = data.load("cats_dogs")
+    x, y, factors = animals.train.x[:3000], animals.train.y[:3000], animals.train.factors
+    factors = {name: values[:3000] for name, values in factors.items()}
+    of_kinds = evaluation.train_judge(x, y, 2, steps=150)
+    of_all = evaluation.train_judge(x, y, 2, steps=150, factors=factors)
+    averages = torch.stack([x[y == kind].mean(0) for kind in (0, 1)])[animals.test.y]
+    distance, seen = {}, {}
+    for name, judge in (("kinds", of_kinds), ("all", of_all)):
+        assert (judge.classify(animals.test.x) == animals.test.y).float().mean() > 0.95
+        real = judge.look(animals.test.x)
+        assert judge.look(x[:2000]).var(0).sum().item() == pytest.approx(1, rel=1e-4)
+        assert frechet_distance(judge.look(x), real) < 0.02
+        distance[name] = frechet_distance(judge.look(averages), real)
+        seen[name] = explained(judge, animals.test)
+    assert distance["all"] > 2 * distance["kinds"] and distance["all"] > 0.25
+    assert min(seen["all"][name] for name in ("warmth", "tone", "light", "x", "tilt")) > 0.75
+    assert min(seen["kinds"][name] for name in ("warmth", "tone", "x", "tilt")) < 0.5
+
+
+def test_judge_with_factors_is_the_same_for_the_same_seed_and_without_them_as_ever():
+    x, y = torch.rand(80, 1, 8, 8), torch.arange(80) % 2
+    factors = {"first": x.mean((1, 2, 3)), "constant": torch.ones(80), "whole": y.double()}
+    before = torch.get_rng_state()
+    weights = [evaluation.train_judge(x, y, 2, 5, 0, given).state_dict() for given in (factors, factors, None, {})]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(value.isfinite().all() for value in weights[0].values())
+    for a, b, same in ((0, 1, True), (2, 3, True), (0, 2, False)):
+        assert weights[a].keys() == weights[b].keys()
+        assert all(torch.equal(weights[a][name], weights[b][name]) for name in weights[a]) == same
 
 
 def test_judge_of_grey_pictures_of_an_odd_size():
