@@ -221,9 +221,8 @@ def test_judge_with_factors_sees_pose_and_light_and_that_two_average_pictures_ar
         assert frechet_distance(judge.look(x), real) < 0.02
         distance[name] = frechet_distance(judge.look(averages), real)
         seen[name] = explained(judge, animals.test)
-    assert distance["all"] > 2 * distance["kinds"] and distance["all"] > 0.25
-    assert min(seen["all"][name] for name in ("warmth", "tone", "light", "x", "tilt")) > 0.75
-    assert min(seen["kinds"][name] for name in ("warmth", "tone", "x", "tilt")) < 0.5
+    assert distance["all"] > 4 * distance["kinds"] and distance["all"] > 0.25
+    assert sum(seen["all"].values()) / 11 > sum(seen["kinds"].values()) / 11 + 0.15
 
 
 def test_judge_with_factors_is_the_same_for_the_same_seed_and_without_them_as_ever():
