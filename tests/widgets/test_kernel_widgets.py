@@ -589,17 +589,16 @@ def contains(sheet: np.ndarray, picture: np.ndarray) -> bool:
     sheet, picture = sheet.astype(int), picture.astype(int)
     largest = min(whole // part for whole, part in zip(sheet.shape[:2], picture.shape[:2], strict=True))
     by_light = np.argsort(picture.sum(2), axis=None)
-    anchors = np.unravel_index(by_light[np.linspace(0, by_light.size - 1, 9).astype(int)], picture.shape[:2])
+    some = np.unravel_index(by_light[np.linspace(0, by_light.size - 1, 9).astype(int)], picture.shape[:2])
     for times in range(3, largest + 1):
         large = picture.repeat(times, 0).repeat(times, 1)
         height, width = large.shape[:2]
-        places = np.ones((sheet.shape[0] - height + 1, sheet.shape[1] - width + 1), bool)
-        for y, x in zip(*anchors, strict=True):  # some pixels first: where they fit, the rest is compared
-            top, left = y * times, x * times
-            part = sheet[top : top + places.shape[0], left : left + places.shape[1]]
-            places &= (np.abs(part - picture[y, x]) <= 1).all(2)
-        for top, left in np.argwhere(places):
-            if np.abs(sheet[top : top + height, left : left + width] - large).max() <= 1:
+        top, left = np.mgrid[: sheet.shape[0] - height + 1, : sheet.shape[1] - width + 1].reshape(2, -1)
+        for y, x in zip(*some, strict=True):  # some pixels first: where they fit, the rest is compared
+            fits = (np.abs(sheet[top + y * times, left + x * times] - picture[y, x]) <= 1).all(1)
+            top, left = top[fits], left[fits]
+        for y, x in zip(top, left, strict=True):
+            if np.abs(sheet[y : y + height, x : x + width] - large).max() <= 1:
                 return True
     return False
 
