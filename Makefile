@@ -75,7 +75,8 @@ notebooks: install ## run the notebooks and store their new outputs in place
 	@$(PY) -m scripts.notebooks refresh $(NOTEBOOKS)
 
 claims: install ## count in how many seeds each claim holds (SEEDS="1 2 3" DATASET=mnist STEPS=4)
-	@$(if $(STEPS),VAE_STEPS=$(STEPS)) $(PY) -m scripts.notebooks claims $(NOTEBOOKS) --seeds $(SEEDS) $(if $(DATASET),--dataset $(DATASET))
+	@$(PY) -m scripts.notebooks claims $(NOTEBOOKS) --seeds $(SEEDS) $(if $(DATASET),--dataset $(DATASET)) \
+		$(if $(STEPS),--steps $(STEPS))
 
 reproduce: install-dev ## make the records in data/records again (WHAT="beta"; none: all)
 	@$(PY) -m scripts.reproduce $(WHAT)

@@ -15,7 +15,7 @@ NOWHERE = "http://127.0.0.1:9"  # the discard port refuses every connection
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set what every program that a test starts inherits: the notebooks' own defaults, strict claims, no network."""
-    for name in ("VAE_SEED", "VAE_DATASET", "VAE_DEVICE"):
+    for name in ("VAE_SEED", "VAE_DATASET", "VAE_DEVICE", "VAE_STEPS"):
         os.environ.pop(name, None)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         os.environ[name] = NOWHERE

@@ -2,7 +2,7 @@
 
     python -m scripts.notebooks run [NAME ...]           executed copies, HTML pages and a table in build/
     python -m scripts.notebooks refresh [NAME ...]       the notebooks themselves, with new outputs
-    python -m scripts.notebooks claims [NAME ...] --seeds 1 2 3 [--dataset mnist]     how often each claim holds
+    python -m scripts.notebooks claims [NAME ...] --seeds 1 2 3 [--dataset mnist] [--steps 4]    how often claims hold
 
 NAME is the start of a notebook's name, such as 01; without a name, all are run. `make run`, `make notebooks` and
 `make claims` call this.
@@ -40,7 +40,7 @@ SAMPLING = 0.05  # seconds between two readings of the kernel's memory
 HELD, BROKEN = "✓ ", "✗ "  # what vae_utils.claim prints before a sentence
 NOT_HERE = "Does not hold here: "
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-COURSE_VARIABLES = ("VAE_SEED", "VAE_DATASET", "VAE_STRICT")
+COURSE_VARIABLES = ("VAE_SEED", "VAE_DATASET", "VAE_STRICT", "VAE_STEPS")
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -334,7 +334,7 @@ def refresh(paths: Sequence[Path]) -> int:
     return int(failures > 0)
 
 
-def claims(paths: Sequence[Path], seeds: Sequence[int], dataset: str | None) -> int:
+def claims(paths: Sequence[Path], seeds: Sequence[int], dataset: str | None, steps: str = "") -> int:
     """Print in how many seeds each claim holds; return 1 if a claim failed in one or a run failed, else 0."""
     good = True
     for path in paths:
@@ -343,6 +343,8 @@ def claims(paths: Sequence[Path], seeds: Sequence[int], dataset: str | None) -> 
             variables = {"VAE_SEED": str(seed), "VAE_STRICT": "0"}
             if dataset:
                 variables["VAE_DATASET"] = dataset
+            if steps:
+                variables["VAE_STEPS"] = steps
             runs[seed] = with_progress(path, variables, f", seed {seed}")
         text, held = tally(runs)
         print(f"\n{text}")
@@ -393,6 +395,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sub.add_argument("names", nargs="*", help="starts of notebook names; none: all")
         if task == "claims":
             sub.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+            sub.add_argument("--steps", default="", help="times the usual training steps")
             sub.add_argument("--dataset", help="the data set to use instead of the notebook's own")
     asked = parser.parse_args(arguments)
     if sys.platform == "win32":
@@ -404,7 +407,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run(paths)
         if asked.task == "refresh":
             return refresh(paths)
-        return claims(paths, asked.seeds, asked.dataset)
+        return claims(paths, asked.seeds, asked.dataset, asked.steps)
     except UnknownNotebookError as problem:
         print(problem, file=sys.stderr)
         return 2

@@ -25,6 +25,7 @@ from tests.browser.pages import watched
 from tests.support import hygiene
 from tests.support.lab_server import Lab, run_all
 from vae_utils import data, widgets
+from vae_utils.likelihoods import Gaussian
 from vae_utils.models import VAE
 from vae_utils.widgets import kernel
 
@@ -32,13 +33,14 @@ NAME = "09_kernel_widgets.ipynb"
 SETUP = """import os
 import torch
 from vae_utils import data, setup, widgets
+from vae_utils.likelihoods import Gaussian
 from vae_utils.models import VAE
 setup(0)
 pictures, digits = data.load("cats_dogs"), data.load("digits")
 
 def vae(shape, seed=0):
     torch.manual_seed(seed)
-    return VAE(shape, 2, hidden=(16, 16), sigma=0.3)
+    return VAE(shape, 2, Gaussian(0.3), hidden=(16, 16))
 
 model = vae(digits.shape)
 print("kernel", os.getpid())"""
@@ -55,7 +57,7 @@ CELLS = {
 
 def vae(shape: tuple[int, int, int], seed: int = 0) -> VAE:
     torch.manual_seed(seed)
-    return VAE(shape, 2, hidden=(16, 16), sigma=0.3)
+    return VAE(shape, 2, Gaussian(0.3), hidden=(16, 16))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from scripts.bench import training as bench
 from vae_utils import data
 from vae_utils.losses import squared_error
 from vae_utils.models import VAE, Autoencoder
-from vae_utils.training import vae_loss
+from vae_utils.objectives import vae_loss
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from torch import nn
 
 from tests.support.hygiene import problems_of_output
 from vae_utils import data, evaluation
+from vae_utils.likelihoods import Bernoulli, Gaussian
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.training import fit
 from vae_utils.widgets import code_map, live, traversals, walk
@@ -31,6 +32,8 @@ def pictures():
 def made(kind, shape, numbers, **options):
     """A model whose pictures differ, without training."""
     torch.manual_seed(numbers)
+    if kind is VAE:
+        options = {"likelihood": Gaussian(0.3)} | options
     model = kind(shape, numbers, **options)
     with torch.no_grad():
         model.encoder[-1].weight *= 20
@@ -57,7 +60,7 @@ def payload(figure):
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (1, 8, 8)])
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [(Autoencoder, {}), (VAE, {}), (VAE, {"likelihood": "bernoulli", "sigma": None}), (VAE, {"hidden": (32,)})],
+    [(Autoencoder, {}), (VAE, {}), (VAE, {"likelihood": Bernoulli()}), (VAE, {"hidden": (32,)})],
 )
 @pytest.mark.parametrize("numbers", [2, 8])
 def test_a_packed_decoder_draws_what_the_model_draws(shape, kind, options, numbers):
@@ -210,7 +213,7 @@ def test_names_can_not_break_out_of_the_script(pictures, ends):
 
 def test_two_models_of_real_size_fit_into_an_output():
     pictures = data.load("cats_dogs")
-    pair = {"autoencoder": Autoencoder(pictures.shape, 2), "VAE": VAE(pictures.shape, 2)}
+    pair = {"autoencoder": Autoencoder(pictures.shape, 2), "VAE": VAE(pictures.shape, 2, pictures.likelihood)}
     for model in pair.values():
         fit(model, pictures.train.x[:2000], steps=60, device="cpu", progress=False)
     assert len(code_map(pair, pictures).html) < 450_000

@@ -19,9 +19,11 @@ from PIL import Image
 from torch import Tensor
 
 from tests.support import chromium
-from vae_utils.losses import gaussian_kl, gaussian_nll
+from vae_utils.likelihoods import Gaussian
+from vae_utils.losses import gaussian_kl
 from vae_utils.models import VAE
-from vae_utils.training import start_at_mean, vae_loss
+from vae_utils.objectives import vae_loss
+from vae_utils.start import start_at_mean
 from vae_utils.widgets.figures import playground
 
 thumbnails, SOURCE = playground.thumbnails, playground.SOURCE
@@ -86,7 +88,7 @@ def flat(tensors: list[Tensor] | Iterator[Tensor]) -> Tensor:
 def new_model(seed: int, shape: tuple[int, int, int] = (3, 4, 4), width: int = 8) -> VAE:
     """A VAE as the playground has it, in double precision, away from its start so that every gradient is there."""
     torch.manual_seed(seed)
-    model = VAE(shape, 2, hidden=(width,), sigma=SIGMA).double()
+    model = VAE(shape, 2, Gaussian(SIGMA), hidden=(width,)).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -98,7 +100,7 @@ def written_loss(model: VAE, x: Tensor, epsilon: Tensor, settings: dict) -> dict
     mu, logvar = model.encode(x)
     drawn = mu + (0.5 * logvar).exp() * epsilon
     z = {"on": drawn, "cut": drawn.detach(), "off": mu, "none": mu}[settings["noise"]]
-    nll, kl = gaussian_nll(model.decode(z), x, model.sigma), gaussian_kl(mu, logvar)
+    nll, kl = model.likelihood.nll(model.decode(z), x), gaussian_kl(mu, logvar)
     per_latent = 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
     left = nll / x[0].numel() if settings["averaged"] in ("pixels", "both") else nll
     right = per_latent.mean(1) if settings["averaged"] in ("code", "both") else kl
@@ -108,7 +110,7 @@ def written_loss(model: VAE, x: Tensor, epsilon: Tensor, settings: dict) -> dict
 
 def compare(page: Page, model: VAE, x: Tensor, epsilons: Tensor, settings: dict, lr: float) -> float:
     """Largest difference of gradients, updates and terms, relative to their size, over these steps."""
-    shape = {"pixels": x[0].numel(), "width": model.decoder[0].out_features, "sigma": model.sigma, "batch": len(x)}
+    shape = {"pixels": x[0].numel(), "width": model.decoder[0].out_features, "sigma": SIGMA, "batch": len(x)}
     found = page.evaluate(
         RUN,
         {
@@ -196,7 +198,7 @@ def test_weights_start_as_pytorchs_layers_do(page: Page) -> None:
             return Object.fromEntries(Object.entries(model.weight).map(([name, part]) => [name, Array.from(part)]));
         }"""
     )
-    parameters = dict(VAE((3, 16, 16), 2, hidden=(16,)).named_parameters())
+    parameters = dict(VAE((3, 16, 16), 2, Gaussian(0.3), hidden=(16,)).named_parameters())
     assert list(parts) == list(parameters)
     for name, parameter in parameters.items():
         inputs = parameters[name.replace("bias", "weight")].shape[1]
@@ -273,7 +275,7 @@ def test_a_whole_run_is_pytorchs(page: Page, settings: dict) -> None:
     x = thumbnails()[0][:128]
     run = train_in_page(page, x, {"width": 8, "tell": True, **settings}, 30)
     settings = {"beta": 1, "noise": "on", "averaged": "none", "lr": 0.005} | settings
-    model = VAE((3, 16, 16), 2, hidden=(8,), sigma=playground.SIGMA).double()
+    model = VAE((3, 16, 16), 2, Gaussian(playground.SIGMA), hidden=(8,)).double()
     torch.nn.utils.vector_to_parameters(torch.tensor(run["theta"], dtype=torch.float64), model.parameters())
     optimizer = torch.optim.Adam(model.parameters(), settings["lr"], betas=(0.9, 0.98))
     noted = []
@@ -300,7 +302,7 @@ def test_the_trained_loss_is_pytorchs_within_the_seeds(page: Page) -> None:
         run = train_in_page(page, x, {"width": 16, "seed": seed}, 150)
         mine.append(run["figures"]["loss"] - run["floor"])
         torch.manual_seed(seed)
-        model = VAE((3, 16, 16), 2, hidden=(16,), sigma=playground.SIGMA)
+        model = VAE((3, 16, 16), 2, Gaussian(playground.SIGMA), hidden=(16,))
         start_at_mean(model, x)
         optimizer = torch.optim.Adam(model.parameters(), 0.005, betas=(0.9, 0.98))
         for step in range(150):

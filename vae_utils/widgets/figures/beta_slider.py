@@ -69,7 +69,7 @@ def beta_slider(
     runs = [run for run in (record or {}).get("runs", []) if dataset in (None, run["dataset"])]
     latent_dim = next(iter(models.values())).latent_dim
     noise = torch.randn(samples, latent_dim, generator=torch.Generator().manual_seed(seed))
-    terms = {beta: rate_and_distortion(model, x, seed) for beta, model in models.items()}
+    terms = {beta: rate_and_distortion(model, x, seed=seed) for beta, model in models.items()}
     rows = {beta: (reconstruct(model, shown), decode(model, noise)) for beta, model in models.items()}
     error = {beta: (back - shown).square().flatten(1).sum(1).mean().item() for beta, (back, _) in rows.items()}
 
