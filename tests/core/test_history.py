@@ -119,6 +119,7 @@ FALLING = {
     "a straight fall": lambda t: 10 - 8 * t,
     "slower and slower": lambda t: 10 * 2 ** (-t / 0.3),
     "a late fall": lambda t: 10 - 6 * (t > 0.55),
+    "from a very bad first moment": lambda t: 100 if t < 0.01 else 12 - 4 * t,
 }
 RESTING = {
     "at the bottom early": lambda t: 2 + 8 * 2 ** (-t / 0.03),
@@ -128,6 +129,7 @@ RESTING = {
     "a plateau": lambda t: 3 + 7 * 2 ** (-t / 0.03),
     "constant": lambda t: 5.0,
     "rising": lambda t: 2 + t,
+    "up and at rest": lambda t: 2 + min(t, 0.2),
     "down and up again": lambda t: 10 - 20 * t if t < 0.4 else 2 + 5 * (t - 0.4),
 }
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from pathlib import Path
 
+import joblib
 import pytest
 import torch
 
@@ -208,6 +210,25 @@ def test_stopped_run_leaves_the_record_whole_and_goes_on(place: Place, capsys: p
     assert told[-1] == "made_up: made_up.json is written, with the same figures as before."
 
 
+def test_runs_at_once_are_written_in_their_order(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    second_is_done = threading.Event()
+
+    def run(experiment: reproduce.Experiment, dataset: str, seed: int, settings: dict) -> dict:
+        if (dataset, seed) == ("one", 0):
+            assert second_is_done.wait(60), "one at a time"
+        if (dataset, seed) == ("one", 1):
+            second_is_done.set()
+        return {"dataset": dataset, "seed": seed, "seconds": 0.0, "scale": settings["scale"]}
+
+    monkeypatch.setattr(reproduce, "one_run", run)
+    monkeypatch.setattr(reproduce, "find", lambda name: find(name, place.experiments))
+    with joblib.parallel_config(backend="threading"):
+        assert reproduce.reproduce(find("made_up", place.experiments), place.records, place.unfinished, jobs=2)
+    runs = [(run["dataset"], run["seed"], run["scale"]) for run in place.record()["runs"]]
+    assert runs == [("one", 0, 1.0), ("one", 1, 1.0), ("two", 0, 1.0), ("two", 1, 1.0)]
+    assert place.left() == ["made_up.json"]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -283,14 +304,14 @@ def test_what_changed_most_is_told(place: Place, capsys: pytest.CaptureFixture) 
 
 @pytest.fixture
 def here(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """The runner's command line works on the made-up experiment."""
+    """The runner's command line works on the made-up experiment, in this process: others don't know it."""
     monkeypatch.setattr(reproduce, "EXPERIMENTS", place.experiments)
     monkeypatch.setattr(reproduce, "names", lambda folder=place.experiments: ["made_up"])
     monkeypatch.setattr(reproduce, "find", lambda name: find(name, place.experiments))
     monkeypatch.setattr(
         reproduce,
         "reproduce",
-        lambda experiment, do=reproduce.reproduce: do(experiment, place.records, place.unfinished),
+        lambda experiment, jobs, do=reproduce.reproduce: do(experiment, place.records, place.unfinished),
     )
     monkeypatch.delenv("VAE_PROGRESS", raising=False)
     monkeypatch.setenv("VAE_PROGRESS", "0")
