@@ -49,6 +49,8 @@ def fit(
 ) -> History:
     """Train the model in place and return its history. An interrupt stops the training and keeps the model.
 
+    The history's `still_falling` says whether more steps would lower the loss visibly.
+
     Args:
         model: An autoencoder, a VAE, or any model that `loss` takes. It is left in evaluation mode.
         x_train: Pictures (n, C, H, W), floating point in [0, 1] or uint8 in 0..255.

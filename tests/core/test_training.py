@@ -15,7 +15,7 @@ from vae_utils.data import DataError
 from vae_utils.likelihoods import Bernoulli, Gaussian
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.objectives import autoencoder_loss, vae_loss
-from vae_utils.start import start_at_mean
+from vae_utils.start import start_at_mean, start_at_principal_components
 from vae_utils.training import TrainingDiverged, fit
 
 SHAPE = (1, 6, 6)
@@ -137,6 +137,37 @@ def test_start_at_mean_draws_the_mean_picture(kind, as_bytes):
         torch.testing.assert_close(model.encoder[0](mean.flatten(1)), torch.zeros(1, 12), atol=2e-3, rtol=0)
         if kind is VAE:
             assert torch.equal(model.encode(X)[1], torch.full((len(X), 2), -2.0))
+
+
+STILL = QUICK | {"steps": 1, "lr": 1e-12}  # no step to speak of
+
+
+def assert_near(model, other):
+    for name, weight in model.state_dict().items():
+        torch.testing.assert_close(weight, other.state_dict()[name], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [Autoencoder, VAE])
+def test_fit_starts_an_untrained_model_at_the_principal_components_and_a_trained_one_where_it_is(kind):
+    model, started = new(kind), new(kind)
+    start_at_principal_components(started, X)
+    fit(model, X, **STILL)
+    assert_near(model, started)
+    with torch.no_grad():
+        model.encoder[0].weight.mul_(2)
+    moved = copy.deepcopy(model)
+    fit(model, X, **STILL)
+    assert_near(model, moved)
+
+
+def test_fit_starts_other_networks_as_they_are():
+    model = new(Autoencoder)
+    model.decoder = torch.nn.ModuleList([model.decoder])
+    model.decode = lambda z: model.decoder[0](z).sigmoid().unflatten(1, SHAPE)
+    as_it_was = copy.deepcopy(model.state_dict())
+    fit(model, X, **STILL)
+    for name, weight in model.state_dict().items():
+        torch.testing.assert_close(weight, as_it_was[name], rtol=0, atol=1e-6)
 
 
 def test_training_goes_on_from_where_it_was():
