@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,109 +56,135 @@ def fit(
         model: An autoencoder, a VAE, or any model that `loss` takes. It is left in evaluation mode.
         x_train: Pictures (n, C, H, W), floating point in [0, 1] or uint8 in 0..255.
         steps: How many batches to learn from; the environment variable VAE_STEPS multiplies it.
-        batch_size: Pictures in a batch (all of them if there are fewer).
-        lr: The highest learning rate (Adam). It rises over 50 steps, then falls linearly to zero.
-        loss: (model, batch) -> {"loss": (batch,), other terms to record}. None: squared error for an autoencoder,
-            the negative ELBO for a VAE.
+        batch_size: Pictures in a batch, n at most.
+        lr: The highest learning rate (Adam); see `schedule`.
+        loss: (model, batch) -> {"loss": (batch,), other terms to record}. None: `autoencoder_loss` or `vae_loss`.
         seed: Of the batches and the noise. The global random state stays as it was.
         device: Where to compute. None: the best there is.
         progress: Show a bar. None: unless the environment variable VAE_PROGRESS is 0.
         record_every: Steps between two entries of the history.
-        checkpoint: A file to save to every `checkpoint_every` steps (a multiple of `record_every`) and at the end.
-            If it exists, training continues from it, to the same numbers as without a break. It must have been made
-            with the same settings, number of pictures, likelihood and loss (by its name; its code is not compared).
-        checkpoint_every: Steps between two checkpoints.
-        watch: Called with the history after each of its entries. If it returns True, training stops there, as if
-            interrupted. It may read the model, must not change it, and must draw no random numbers.
+        checkpoint: A file to save to and, if it exists, to resume from, to the same numbers as without a break. It
+            must have been made with the same settings, number of pictures, likelihood and loss (by its name).
+        checkpoint_every: Steps between two savings, a multiple of `record_every`; the last step is saved, too.
+        watch: Called with the history after each entry; True stops there. It must change neither model nor random state.
 
     Raises:
         ValueError: The pictures have a wrong shape or range, or a setting is out of range.
         TrainingDiverged: The loss is no longer finite. The message names the step.
     """
+    steps, device = scaled(steps), torch.device(device) if device is not None else best_device()
+    _check(model, x_train, steps=steps, batch_size=batch_size, lr=lr, record_every=record_every)
+    _check_saving(checkpoint, checkpoint_every, record_every)
+    training = _Training(model, x_train, loss or _default_loss(model), steps, batch_size, lr, seed, device)
+    with own_random_numbers(seed, device), _bar(steps, progress) as bar:
+        file = training.begin(checkpoint)
+        bar.update(training.done)
+        try:
+            while training.done < steps and not training.history.stopped:
+                training.step()
+                bar.update()
+                if training.done % record_every == 0 or training.done == steps:
+                    bar.set_postfix(loss=f"{training.record():.2f}")
+                    if file is not None and (training.done % checkpoint_every == 0 or training.done == steps):
+                        training.save(file)
+                    if watch is not None and watch(training.history):
+                        training.history.stopped = training.done < steps
+        except KeyboardInterrupt:
+            training.history.stopped = True
+    return training.end()
+
+
+class _Training:
+    """The state of one training: what `fit` does before, in and after a step."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        loss: Loss,
+        steps: int,
+        batch_size: int,
+        lr: float,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.model, self.x, self.loss, self.device = model, x, loss, device
+        self.steps, self.batch_size, self.lr, self.seed = steps, min(batch_size, len(x)), lr, seed
+        self.settings: Settings = {"steps": steps, "batch_size": self.batch_size, "lr": lr, "seed": seed}
+        self.settings |= {"pictures": len(x)} | _objective(model, loss)
+        self.history, self.done, self.before = History(), 0, trained_steps(model)
+        self.sums, self.count = dict[str, Tensor | float](), 0
+
+    def begin(self, checkpoint: str | Path | None) -> Path | None:
+        """Resume from the checkpoint if it exists, else start an untrained model; return the checkpoint's path."""
+        file = None if checkpoint is None else Path(checkpoint)
+        resumes = file is not None and file.exists()
+        if not resumes and not self.before and isinstance(getattr(self.model, "decoder", None), nn.Sequential):
+            start_at_principal_components(self.model, self.x)
+        self.model.to(self.device).train()
+        self.x = self.x.to(self.device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), self.lr, betas=(0.9, 0.98), fused=True)
+        if file is not None and resumes:
+            self.history = resume(file, self.model, self.optimizer, self.settings, self.device)
+            self.done, self.before = self.history.step[-1], 0
+        self.started = time.perf_counter() - self.history.seconds
+        return file
+
+    def step(self) -> None:
+        """Take one step, and add its terms to the sums, which stay on the device."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr * schedule(self.done, self.steps)
+        x = self.x[_batch(self.done, self.batch_size, len(self.x), self.seed).to(self.device)]
+        terms = self.loss(self.model, x.float() / 255 if x.dtype == torch.uint8 else x)
+        self.optimizer.zero_grad()
+        terms["loss"].mean().backward()
+        self.optimizer.step()
+        self.done += 1
+        self.count += 1
+        for name, values in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + values.detach().mean()
+
+    def record(self) -> float:
+        """Write the means since the last entry to the history; return that of the loss."""
+        means = {name: float(total) / self.count for name, total in self.sums.items()}
+        if not all(abs(mean) < float("inf") for mean in means.values()):  # NaN is not below, either
+            raise TrainingDiverged(
+                f"The loss became {means['loss']} by step {self.done}: lower the learning rate (it is {self.lr}) or "
+                "look for a logarithm or exponential without a bound in the loss."
+            )
+        self.history.step.append(self.done)
+        for name, mean in means.items():
+            self.history.terms.setdefault(name, []).append(mean)
+        self.sums, self.count = {}, 0
+        self.history.seconds = time.perf_counter() - self.started
+        return means["loss"]
+
+    def save(self, file: Path) -> None:
+        """Write a checkpoint."""
+        save_checkpoint(file, self.model, self.optimizer, self.settings, self.history, self.device)
+
+    def end(self) -> History:
+        """Leave the model ready for use, and return the history."""
+        if self.history.stopped:
+            print(f"Stopped at step {self.done:,} of {self.steps:,}; the model keeps what it has learned.")
+        self.history.seconds = time.perf_counter() - self.started
+        note_trained_steps(self.model, self.before + self.done)
+        self.model.eval()
+        return self.history
+
+
+def _bar(steps: int, progress: bool | None) -> Any:
     from tqdm.auto import tqdm
 
-    steps = scaled(steps)
-    _check(model, x_train, steps=steps, batch_size=batch_size, lr=lr, record_every=record_every)
+    hidden = os.environ.get("VAE_PROGRESS") == "0" if progress is None else not progress
+    return tqdm(total=steps, disable=hidden, leave=False, unit="step")
+
+
+def _check_saving(checkpoint: str | Path | None, checkpoint_every: int, record_every: int) -> None:
     if checkpoint is not None and (checkpoint_every < 1 or checkpoint_every % record_every):
         raise ValueError(
             f"checkpoint_every is {checkpoint_every}; it must be a multiple of record_every, {record_every}."
         )
-    device = torch.device(device) if device is not None else best_device()
-    loss = loss or _default_loss(model)
-    batch_size = min(batch_size, len(x_train))
-    settings: Settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "pictures": len(x_train)}
-    settings |= _objective(model, loss)
-    file = None if checkpoint is None else Path(checkpoint)
-    resumes = file is not None and file.exists()
-    trained = 0 if resumes else trained_steps(model)
-    if not resumes and not trained and isinstance(getattr(model, "decoder", None), nn.Sequential):
-        start_at_principal_components(model, x_train)
-    model.to(device).train()
-    x_train = x_train.to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr, betas=(0.9, 0.98), fused=True)
-    hidden = os.environ.get("VAE_PROGRESS") == "0" if progress is None else not progress
-    with own_random_numbers(seed, device), tqdm(total=steps, disable=hidden, leave=False, unit="step") as bar:
-        history = resume(file, model, optimizer, settings, device) if file and resumes else History()
-        curve = _Curve(history)
-        done = history.step[-1] if resumes else 0
-        bar.update(done)
-        try:
-            for step in range(done, steps):
-                for group in optimizer.param_groups:
-                    group["lr"] = lr * schedule(step, steps)
-                x = x_train[_batch(step, batch_size, len(x_train), seed).to(device)]
-                terms = loss(model, x.float() / 255 if x.dtype == torch.uint8 else x)
-                optimizer.zero_grad()
-                terms["loss"].mean().backward()
-                optimizer.step()
-                curve.add(terms)
-                bar.update()
-                done = step + 1
-                if done % record_every == 0 or done == steps:
-                    curve.record(done, lr)
-                    bar.set_postfix(loss=f"{history['loss'][-1]:.2f}")
-                    if file is not None and (done % checkpoint_every == 0 or done == steps):
-                        save_checkpoint(file, model, optimizer, settings, history, device)
-                    if watch is not None and watch(history) and done < steps:
-                        history.stopped = True
-                        break
-        except KeyboardInterrupt:
-            history.stopped = True
-    if history.stopped:
-        print(f"Stopped at step {done:,} of {steps:,}; the model keeps what it has learned.")
-    curve.clock()
-    note_trained_steps(model, trained + done)
-    model.eval()
-    return history
-
-
-class _Curve:
-    """Sums the terms of steps, on the device, and writes their means to a history."""
-
-    def __init__(self, history: History) -> None:
-        self.history, self.sums, self.count = history, dict[str, Tensor | float](), 0
-        self.started = time.perf_counter() - history.seconds
-
-    def add(self, terms: dict[str, Tensor]) -> None:
-        for name, values in terms.items():
-            self.sums[name] = self.sums.get(name, 0.0) + values.detach().mean()
-        self.count += 1
-
-    def record(self, step: int, lr: float) -> None:
-        means = {name: float(total) / self.count for name, total in self.sums.items()}
-        if not all(abs(mean) < float("inf") for mean in means.values()):  # NaN is not below, either
-            raise TrainingDiverged(
-                f"The loss became {means['loss']} by step {step}: lower the learning rate (it is {lr}) or "
-                "look for a logarithm or exponential without a bound in the loss."
-            )
-        self.history.step.append(step)
-        for name, mean in means.items():
-            self.history.terms.setdefault(name, []).append(mean)
-        self.sums, self.count = {}, 0
-        self.clock()
-
-    def clock(self) -> None:
-        self.history.seconds = time.perf_counter() - self.started
 
 
 def _default_loss(model: nn.Module) -> Loss:
