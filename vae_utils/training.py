@@ -66,7 +66,7 @@ def fit(
         checkpoint: A file to save to and, if it exists, to resume from, to the same numbers as without a break. It
             must have been made with the same settings, number of pictures, likelihood and loss (by its name).
         checkpoint_every: Steps between two savings, a multiple of `record_every`; the last step is saved, too.
-        watch: Called with the history after each entry; True stops there. It must change neither model nor random state.
+        watch: Called with the history after each entry; True stops there. It must not change the model or draw.
 
     Raises:
         ValueError: The pictures have a wrong shape or range, or a setting is out of range.
@@ -87,8 +87,7 @@ def fit(
                     bar.set_postfix(loss=f"{training.record():.2f}")
                     if file is not None and (training.done % checkpoint_every == 0 or training.done == steps):
                         training.save(file)
-                    if watch is not None and watch(training.history):
-                        training.history.stopped = training.done < steps
+                    training.history.stopped = bool(watch and watch(training.history)) and training.done < steps
         except KeyboardInterrupt:
             training.history.stopped = True
     return training.end()
