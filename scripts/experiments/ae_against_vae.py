@@ -19,8 +19,8 @@ and of the VAE also, in nats:
     aggregate   KL(q(z) || p(z)), with q(z) the mixture of the test pictures' clouds: too large if the rate is near 7.6
 
 "real" is the Fréchet distance of the test pictures from training pictures, of which there are as many as samples, in
-up to four parts: what no sample can be expected to beat. The judge's features see all true factors where they are known.
-`few` holds the errors with 1,000 training pictures and 16 latents.
+up to four parts: what no sample can be expected to beat. The judge's features see the true factors where those are
+known. `few` holds the errors with 1,000 training pictures and 16 latents.
 """
 
 from typing import Any
