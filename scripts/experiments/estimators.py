@@ -22,7 +22,7 @@ SETTINGS = {
     "seeds": [0, 1, 2, 3, 4],
     "latent_dim": 2,
     "steps": 2000,
-    "learning_rates": [0.003, 0.001],
+    "learning_rates": [0.001, 0.0003],
 }
 SMALL = {"datasets": ["cats_dogs"], "seeds": [0], "steps": 20, "learning_rates": [0.001]}
 
