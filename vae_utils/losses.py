@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def _same_shape(**tensors: Tensor) -> None:
+def same_shape(**tensors: Tensor) -> None:
     """Raise ValueError unless the two named tensors have one shape (broadcasting would hide the mistake)."""
     (name_a, a), (name_b, b) = tensors.items()
     if a.shape != b.shape:
@@ -19,7 +19,7 @@ def _same_shape(**tensors: Tensor) -> None:
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     """Return the squared error summed over a picture, in squared pixel units (not nats). x_hat, x: (batch, ...)."""
-    _same_shape(x_hat=x_hat, x=x)
+    same_shape(x_hat=x_hat, x=x)
     return (x_hat - x).square().flatten(1).sum(1)
 
 
@@ -28,7 +28,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 
     Kingma & Welling (2014), appendix B: 1/2 sum(mu^2 + sigma^2 - 1 - log sigma^2).
     """
-    _same_shape(mu=mu, logvar=logvar)
+    same_shape(mu=mu, logvar=logvar)
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
 
 
@@ -37,7 +37,7 @@ def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
 
     For a grey pixel this is the expected value over black-or-white pixels drawn with that probability.
     """
-    _same_shape(logits=logits, x=x)
+    same_shape(logits=logits, x=x)
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
 
 
@@ -54,7 +54,7 @@ def gaussian_nll(mean: Tensor, x: Tensor, sigma: float | Tensor) -> Tensor:
     Raises:
         ValueError: A sigma is not above 0, or mean and x have different shapes.
     """
-    _same_shape(mean=mean, x=x)
+    same_shape(mean=mean, x=x)
     sigma = torch.as_tensor(sigma, dtype=mean.dtype)  # a number stays on the CPU, where looking at it costs nothing
     if not (sigma > 0).all():
         raise ValueError(f"sigma must be above 0, not {sigma.min().item():g}")

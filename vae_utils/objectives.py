@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .losses import _same_shape, gaussian_kl, squared_error
+from .losses import gaussian_kl, same_shape, squared_error
 from .types import VariationalModel
 
 
@@ -37,8 +37,8 @@ def vae_loss(model: VariationalModel, x: Tensor, beta: float = 1.0) -> dict[str,
 
 def log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     """Return log q(z|x) of N(mu, sigma^2) summed over latents. z, mu, logvar = log sigma^2: (batch, latent_dim)."""
-    _same_shape(z=z, mu=mu)
-    _same_shape(mu=mu, logvar=logvar)
+    same_shape(z=z, mu=mu)
+    same_shape(mu=mu, logvar=logvar)
     return -0.5 * ((z - mu).square() / logvar.exp() + logvar + math.log(2 * math.pi)).sum(1)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from vae_utils import data
-from vae_utils.likelihoods import Gaussian
+from vae_utils.likelihoods import Bernoulli, Gaussian
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.objectives import autoencoder_loss, vae_loss
 from vae_utils.runtime import best_device
@@ -55,7 +55,11 @@ def build(kind: str, dataset: data.Dataset, seed: int) -> Model:
 
 
 def usual_loss(model: Model, x: Tensor) -> Tensor:
-    """Return the loss as it is usually written, summed over the batch: that of `fit`, up to a constant."""
+    """Return the loss as it is usually written, summed over the batch: that of `fit`, up to a constant.
+
+    Raises:
+        TypeError: The VAE's likelihood is neither a Bernoulli nor a Gaussian.
+    """
     if not isinstance(model, VAE):
         return F.mse_loss(model(x), x, reduction="sum")
     mu, logvar = model.encode(x)
@@ -63,7 +67,9 @@ def usual_loss(model: Model, x: Tensor) -> Tensor:
     kl = -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
     if isinstance(model.likelihood, Gaussian):
         return F.mse_loss(x_hat, x, reduction="sum") / (2 * model.likelihood.sigma**2) + kl
-    return F.binary_cross_entropy(x_hat, x, reduction="sum") + kl
+    if isinstance(model.likelihood, Bernoulli):
+        return F.binary_cross_entropy(x_hat, x, reduction="sum") + kl
+    raise TypeError(f"the usual way knows Bernoulli and Gaussian pixels, not {model.likelihood!r}")
 
 
 def train_as_usual(model: Model, x_train: Tensor, epochs: int) -> None:

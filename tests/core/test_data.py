@@ -4,6 +4,7 @@ import errno
 import hashlib
 import importlib.util
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from vae_utils import data
 from vae_utils.data import DataError, Dataset, Split
 from vae_utils.data.dataset import clearest, stratified_split, to_tensor
 from vae_utils.data.files import check_sha256, data_root, write_atomically
+from vae_utils.data.registry import either
 from vae_utils.likelihoods import Bernoulli, Gaussian
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -243,6 +245,33 @@ def test_load_rejects_a_size_or_dtype_that_makes_no_sense():
             data.load(name, dtype=torch.int64)
 
 
+LISTS = {  # where the names also stand: the list there, as a pattern
+    "README.md": r"^\| `VAE_DATASET` \| (.*) \|$",
+    ".github/ISSUE_TEMPLATE/untrue.yml": r"options: \[(cats_dogs.*)\]",
+    "vae_utils/data/__init__.py": r"name: (`cats_dogs`(?:.|\n)*?)\n +root:",
+}
+DATASET = r"DATASET = getenv\((.*)\\n"  # in a notebook, where a person's own pictures are left out
+NOTEBOOKS = [
+    path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if "DATASET = getenv" in path.read_text("utf-8")
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern"), [*LISTS.items(), *((f"notebooks/{path.name}", DATASET) for path in NOTEBOOKS)]
+)
+def test_a_list_of_data_sets_has_all_names(file, pattern):
+    listed = re.search(pattern, (ROOT / file).read_text("utf-8"), re.MULTILINE)[1]
+    needed = set(data.names()) - set(data.names("own") if pattern == DATASET else ())
+    assert needed <= set(re.findall(r"\w+", listed))
+
+
+@pytest.mark.parametrize(
+    ("n", "phrase"), [(1, "cats_dogs"), (2, "cats_dogs or digits"), (3, "cats_dogs, digits or blobs")]
+)
+def test_names_are_joined_as_a_phrase(n, phrase):
+    assert either(["cats_dogs", "digits", "blobs"][:n]) == phrase
+
+
 def heavy_modules_after(code):
     code += "; import sys; print([m for m in ('torchvision', 'sklearn', 'matplotlib') if m in sys.modules])"
     return subprocess.run(
@@ -460,7 +489,7 @@ def test_failed_download_leaves_nothing(tmp_path, download, fetch, message):
     download(fetch)
     with pytest.raises(DataError, match=message) as caught:
         data.load("mnist", root=tmp_path)
-    assert str(caught.value).endswith("or use cats_dogs or digits, which need no download.")
+    assert str(caught.value).endswith(f"or use {either(data.names('shipped'))}, which need no download.")
     assert os.listdir(tmp_path) == []
 
 

@@ -296,4 +296,6 @@ def test_every_text_is_plain(exercise: Exercise) -> None:
     for text in texts:
         assert text.count("`") % 2 == 0, text
         assert "\u2014" not in text and text == text.strip(), text
-    assert all(80 < len(mistake.why) < 600 for mistake in exercise.mistakes)
+    for mistake in exercise.mistakes:
+        length = len(mistake.why)
+        assert 80 < length < 600, f"{mistake.slug}: its text has {length} characters, not between 80 and 600"

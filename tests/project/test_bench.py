@@ -9,6 +9,7 @@ import torch
 
 from scripts.bench import training as bench
 from vae_utils import data
+from vae_utils.likelihoods import Bernoulli, Gaussian, Likelihood
 from vae_utils.losses import squared_error
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.objectives import vae_loss
@@ -53,10 +54,13 @@ def test_both_ways_learn(kind: str) -> None:
         assert bench.test_loss(model, digits.test.x) < untrained - 2
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
-def test_the_usual_loss_is_that_of_fit_up_to_a_constant(likelihood: str) -> None:
+@pytest.mark.parametrize(
+    ("likelihood", "constant"),
+    [(Bernoulli(), 0), (Gaussian(0.3), -5 * 16 * math.log(0.3 * math.sqrt(2 * math.pi)))],
+)
+def test_the_usual_loss_is_that_of_fit_up_to_a_constant(likelihood: Likelihood, constant: float) -> None:
     torch.manual_seed(0)
-    model = VAE((1, 4, 4), 2, hidden=(8,), likelihood=likelihood, sigma=0.3)
+    model = VAE((1, 4, 4), 2, likelihood, hidden=(8,))
     differences = []
     for seed in range(3):
         x = torch.rand(5, 1, 4, 4)
@@ -64,8 +68,18 @@ def test_the_usual_loss_is_that_of_fit_up_to_a_constant(likelihood: str) -> None
         usual = bench.usual_loss(model, x)
         torch.manual_seed(seed)
         differences.append((usual - vae_loss(model, x)["loss"].sum()).item())
-    constant = 0 if likelihood == "bernoulli" else -5 * 16 * math.log(0.3 * math.sqrt(2 * math.pi))
     assert differences == pytest.approx([constant] * 3, abs=1e-3)
+
+
+def test_the_usual_loss_refuses_a_likelihood_that_it_does_not_know() -> None:
+    class Other:
+        """A likelihood of another kind."""
+
+        mean = Bernoulli().mean
+
+    model = VAE((1, 4, 4), 2, Other(), hidden=(8,))
+    with pytest.raises(TypeError, match="knows Bernoulli and Gaussian pixels, not .*Other"):
+        bench.usual_loss(model, torch.rand(5, 1, 4, 4))
 
 
 def test_the_usual_loss_of_an_autoencoder_is_the_squared_error() -> None:

@@ -13,7 +13,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 PACKAGE = Path(__file__).parents[2] / "vae_utils"
 MODULES = ("models", "likelihoods", "losses", "objectives", "training", "start")
-CHECKS = {"_same_shape"}
+CHECKS = {"same_shape"}
 Definition = ast.FunctionDef | ast.ClassDef
 
 
@@ -115,7 +115,7 @@ class Scale(Base):
         self.sizes = [factor for factor in range(3) if factor]
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        _same_shape(x=x, y=y)
+        same_shape(x=x, y=y)
         inner: Callable[[Tensor], Tensor] = lambda v: v * self.factor
         if y is None:
             return x

@@ -45,7 +45,7 @@ def load(
 
 
 def where(name: str, root: str | Path | None = None) -> Path | str | None:
-    """Return where the files of a data set are, a folder or a package's name, or None if they must be downloaded.
+    """Return where the pictures of a data set are: a folder, a package's name, or None if they must be downloaded.
 
     Args:
         name: One of `names("shipped")` or `names("downloaded")`.

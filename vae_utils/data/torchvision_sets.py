@@ -17,10 +17,10 @@ import torch
 from ..likelihoods import Bernoulli
 from .dataset import Dataset, Split, clearest, to_tensor
 from .files import DataError, data_root, disk_problem
-from .registry import names
+from .registry import either, names
 
 _FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
-_ELSE = f"or use {' or '.join(names('shipped'))}, which need no download."
+_ELSE = f"or use {either(names('shipped'))}, which need no download."
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def draw_your_own(
         raise TypeError(f"pictures must be a data set of vae_utils.data, not {describe(pictures)}.")
     if pictures.test.factors is None or set(pictures.test.factors) != set(FACTORS):
         raise ValueError(
-            f"This figure draws new pictures from their true factors, and nobody knows those of {pictures.name}: "
+            f"This figure draws cats and dogs from their true factors, which {pictures.name} does not have: "
             'it works with DATASET = "cats_dogs".'
         )
     unknown = [name for name in factors if name not in FACTORS]
