@@ -251,17 +251,17 @@ LISTS = {  # where the names also stand: the list there, as a pattern
     "vae_utils/data/__init__.py": r"name: (`cats_dogs`(?:.|\n)*?)\n +root:",
 }
 DATASET = r"DATASET = getenv\((.*)\\n"  # in a notebook, where a person's own pictures are left out
-NOTEBOOKS = [
-    path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if "DATASET = getenv" in path.read_text("utf-8")
-]
+LISTS |= {
+    f"notebooks/{path.name}": DATASET
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+    if "DATASET = getenv" in path.read_text("utf-8")
+}
 
 
-@pytest.mark.parametrize(
-    ("file", "pattern"), [*LISTS.items(), *((f"notebooks/{path.name}", DATASET) for path in NOTEBOOKS)]
-)
-def test_a_list_of_data_sets_has_all_names(file, pattern):
-    listed = re.search(pattern, (ROOT / file).read_text("utf-8"), re.MULTILINE)[1]
-    needed = set(data.names()) - set(data.names("own") if pattern == DATASET else ())
+@pytest.mark.parametrize("file", LISTS)
+def test_a_list_of_data_sets_has_all_names(file):
+    listed = re.search(LISTS[file], (ROOT / file).read_text("utf-8"), re.MULTILINE)[1]
+    needed = set(data.names()) - set(data.names("own") if LISTS[file] == DATASET else ())
     assert needed <= set(re.findall(r"\w+", listed))
 
 
