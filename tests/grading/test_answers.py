@@ -106,7 +106,7 @@ def ready_made() -> Iterator[tuple[str, Callable[..., Any]]]:
     from vae_utils import exercises
     from vae_utils.models import VAE
 
-    for module in ("losses", "estimators", "evaluation"):
+    for module in ("losses", "objectives", "evaluation"):
         loaded = importlib.import_module(f"vae_utils.{module}")
         for name, function in inspect.getmembers(loaded, inspect.isfunction):
             if function.__module__ == loaded.__name__ and not name.startswith("_"):
