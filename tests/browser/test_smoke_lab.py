@@ -30,7 +30,7 @@ from vae_utils.models import VAE
 
 pictures = data.load("digits")
 torch.manual_seed(0)
-model = VAE(pictures.shape, 2).eval()
+model = VAE(pictures.shape, 2, pictures.likelihood).eval()
 with torch.no_grad():
     model.encoder[-1].weight[:2] *= 20  # codes well apart
     model.decoder[0].weight *= 2

@@ -104,6 +104,7 @@ def test_other_right_answers_score_full(assignment: str) -> None:
 def ready_made() -> Iterator[tuple[str, Callable[..., Any]]]:
     """What a student could call in place of an answer: functions and methods of vae_utils, exercises' solutions."""
     from vae_utils import exercises
+    from vae_utils.likelihoods import Bernoulli
     from vae_utils.models import VAE
 
     for module in ("losses", "objectives", "evaluation"):
@@ -111,7 +112,7 @@ def ready_made() -> Iterator[tuple[str, Callable[..., Any]]]:
         for name, function in inspect.getmembers(loaded, inspect.isfunction):
             if function.__module__ == loaded.__name__ and not name.startswith("_"):
                 yield f"{module}.{name}", function
-    yield "VAE.reparameterize", VAE((1, 2, 2), 2).reparameterize
+    yield "VAE.reparameterize", VAE((1, 2, 2), 2, Bernoulli()).reparameterize
     for name in exercises.NAMES:
         yield f"exercises.{name}.solution", getattr(exercises, name).answer
 
