@@ -118,3 +118,5 @@ from importlib.metadata import distribution
 origin = json.loads(distribution("vae-utils").read_text("direct_url.json"))
 sys.exit(origin["url"] != pathlib.Path(sys.argv[1]).as_uri())
 END
+# What instructors need adds nothing to JupyterLab's menus and buttons, however it is started.
+[ "$lock" = requirements.lock ] || [ ! -d scripts/jupyter ] || cp -R scripts/jupyter/. .venv/etc/jupyter/
