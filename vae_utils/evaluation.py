@@ -1,4 +1,4 @@
-"""Measures of reconstructions, samples and codes. Each says what it does not see."""
+"""Measures of reconstructions, samples and codes, with what they do not see where that misleads."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -174,8 +174,7 @@ def train_judge(
     kinds and little else: to them the average cat and the average dog look like a VAE's samples. With `factors`,
     name -> (n,), the features must tell each factor, too: its squared error, in units of its variance, is added.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with own_random_numbers(seed, torch.device("cpu")):
         _, channels, height, width = x.shape
         judge = Judge((channels, height, width), n_classes)
         both = nn.ModuleDict({"judge": judge})
@@ -252,7 +251,10 @@ def neighbor_purity(codes: Tensor, labels: Tensor) -> float:
 
 
 def code_factor_correlation(codes: Tensor, factors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return, for each factor (n,), its absolute Pearson correlation with each code number: (latent_dim,) in [0, 1]."""
+    """Return, for each factor (n,), its absolute Pearson correlation with each code number: (latent_dim,) in [0, 1].
+
+    It sees straight-line relations only, and one number at a time.
+    """
     z = codes - codes.mean(0)
     result = {}
     for name, values in factors.items():
@@ -264,7 +266,8 @@ def code_factor_correlation(codes: Tensor, factors: Mapping[str, Tensor]) -> dic
 def path_ratio(model: LatentModel, z_start: Tensor, z_end: Tensor, steps: int = 20) -> Tensor:
     """Return how many times longer the decoded path from z_start to z_end is than its chord: (n,), 1 if straight.
 
-    z_start, z_end: (n, latent_dim). Codes move in a straight line; lengths are Euclidean distances of pictures.
+    z_start, z_end: (n, latent_dim). Codes move in a straight line; lengths are Euclidean distances of pictures. A
+    cross-fade scores 1, and so does a model that always draws one picture: straight is smooth, not true.
     """
     t, ratios = torch.linspace(0, 1, steps + 1).view(-1, 1, 1), []
     for start, end in zip(z_start.split(100), z_end.split(100), strict=True):  # in parts, to save memory

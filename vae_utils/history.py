@@ -10,7 +10,7 @@ class History:
     step: list[int] = field(default_factory=list)
     terms: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
-    stopped: bool = False  # interrupted before the last step
+    stopped: bool = False  # ended before the last step, by an interrupt or by `watch`
 
     def __getitem__(self, name: str) -> list[float]:
         return self.terms[name]
@@ -22,8 +22,8 @@ class History:
         That doubling is the one inside the curve, from 40 % to 80 % of the entries (the mean of a fifth of them around
         each). The end is left out: a learning rate that goes to zero lowers every loss there. The whole fall counts
         from the first 50 steps, so it says little about a second training of the same model. False with fewer than
-        eight entries; and on a plateau, which it can't tell from a minimum: with one number the loss is flat from step
-        150 to 800, and later falls by a third.
+        eight entries. It can't tell a plateau from a minimum: on cats and dogs, an autoencoder with one number hardly
+        improves from step 150 to 800, and by step 4,000 its error is 17 to 28 % lower.
         """
         loss = self.terms.get("loss", [])
         n = len(loss)

@@ -31,7 +31,7 @@ class Likelihood(Protocol):
 
 @dataclass(frozen=True)
 class Bernoulli:
-    """Each pixel is white with probability sigmoid(output). A grey pixel counts as a probability itself."""
+    """Each pixel is white with probability sigmoid(output). A gray pixel counts as a probability itself."""
 
     def mean(self, output: Tensor) -> Tensor:
         """Return the probabilities of white."""

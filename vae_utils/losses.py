@@ -1,6 +1,6 @@
-"""The terms of the objectives, one number for each picture: (batch,), in nats, summed over pixels and latents.
+"""The terms of the objectives, one number for each picture: (batch,), in nats but for `squared_error`.
 
-Sums, not means: the bound on log p(x) is a sum over pixels and over latents. Average over the batch afterwards.
+They are sums over pixels and latents, not means: the bound on log p(x) is a sum over pixels and over latents. Average over the batch afterwards.
 """
 
 import math
@@ -35,7 +35,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
     """Return -log p(x|z) of independent Bernoulli pixels. logits: (batch, ...), any real; x: as many, in [0, 1].
 
-    For a grey pixel this is the expected value over black-or-white pixels drawn with that probability.
+    For a gray pixel this is the expected value over black-or-white pixels drawn with that probability.
     """
     same_shape(logits=logits, x=x)
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)

@@ -1,4 +1,4 @@
-"""The two networks of the course: an autoencoder and a variational autoencoder of the same size.
+"""The two networks of the course: an autoencoder and a variational autoencoder of (nearly) one size.
 
 Both encode a picture as `latent_dim` numbers and decode it again. The encoder is the decoder in reverse.
 """

@@ -43,7 +43,7 @@ def log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def detached_loss(model: VariationalModel, x: Tensor) -> dict[str, Tensor]:
-    """Return the negative ELBO with a draw that no gradient passes, as after `Normal.sample`: a mistake to learn from.
+    """Return the negative ELBO with a draw that passes no gradient, as after `Normal.sample`: a mistake to learn from.
 
     The encoder gets a gradient from the KL alone.
 

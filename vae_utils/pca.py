@@ -10,7 +10,7 @@ def principal_components(x: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the mean (d,), the first k principal axes (d, k) and the standard deviations (k,) along them of x (n, d).
 
     By a randomized algorithm (Halko et al., 2011) from a fixed seed; the global random state stays as it was. An axis
-    may point either way: each is turned to one side of a fixed direction, so that it is the same on every processor.
+    may point either way: each is turned to one side of a fixed direction, so that it is the same on every CPU.
 
     Raises:
         ValueError: k is not between 1 and min(n, d).

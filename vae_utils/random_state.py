@@ -11,7 +11,12 @@ from torch import Tensor
 def own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
     """Draw random numbers from the seed inside; restore the global random state afterwards."""
     before = get_state(device)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed devices whose state is not kept here
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
     try:
         yield
     finally:

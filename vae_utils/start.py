@@ -8,11 +8,10 @@ from .pca import principal_components
 
 @torch.no_grad()
 def start_at_mean(model: nn.Module, x_train: Tensor) -> None:
-    """Initialize an untrained model so that it decodes the mean of x_train, and its codes are centered.
+    """Initialize an untrained model so that it decodes nearly the mean of x_train and encodes pictures less that mean.
 
-    The output's bias becomes the mean's log-odds, the output's weights shrink, the encoder sees pictures less their
-    mean, and a VAE's log variances start at -2 for every picture. For models whose `encoder` and `decoder` are the
-    `mlp` of vae_utils.models.
+    The output's bias becomes the mean's log-odds, the output's weights shrink, and a VAE's log variances start at -2
+    for every picture. For models whose `encoder` and `decoder` are the `mlp` of vae_utils.models.
 
     Raises:
         TypeError: The encoder or the decoder does not begin and end with a linear layer.
@@ -35,7 +34,8 @@ def start_at_principal_components(model: nn.Module, x_train: Tensor) -> None:
 
     The encoder's first layer gives the coordinates along the components, each with variance 1, and the decoder's last
     layer paints each component with half its standard deviation, through the slope of the sigmoid at the mean picture.
-    The layers between start at random as before, so the network begins as a shuffled PCA and bends from there.
+    The layers between start at random as before: the network draws little but the mean at first, yet has the
+    components at both ends.
 
     Models without a hidden layer, and data with fewer than twice as many pictures (4,000 at most are looked at) or
     pixels as the outer layers have units, start at the mean alone.

@@ -1,7 +1,7 @@
 """Fit an autoencoder or a VAE: minimize an objective, record the curve, save and resume.
 
 Built for small networks and data that fit in memory: no loader, batches by index, a fused Adam, a short warm-up, then
-a learning rate that falls to zero, and a start at the pictures' principal components, which saves most of the steps.
+a learning rate that falls to zero, and a start at the pictures' principal components, which saves steps.
 """
 
 import os

@@ -51,7 +51,8 @@ def run(dataset: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
     x_train = F.avg_pool2d(pictures.train.x[: settings["pictures"]], 2)
     x_test = F.avg_pool2d(pictures.test.x[: settings["test_pictures"]], 2)
     y_train, y_test = pictures.train.y[: len(x_train)], pictures.test.y[: len(x_test)]
-    judge = evaluation.train_judge(x_train, y_train, len(pictures.label_names), settings["judge_steps"], seed)
+    factors = {name: values[: len(x_train)] for name, values in (pictures.train.factors or {}).items()}
+    judge = evaluation.train_judge(x_train, y_train, len(pictures.label_names), settings["judge_steps"], seed, factors)
     features = judge.look(x_test)
     shape = (pictures.shape[0], x_train.shape[2], x_train.shape[3])
     likelihood = pictures.likelihood
