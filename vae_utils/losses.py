@@ -1,6 +1,6 @@
 """The terms of the objectives, one number for each picture: (batch,), in nats but for `squared_error`.
 
-They are sums over pixels and latents, not means: the bound on log p(x) is a sum over pixels and over latents. Average over the batch afterwards.
+Sums, not means: the bound on log p(x) is a sum over pixels and over latents. Average over the batch afterwards.
 """
 
 import math
