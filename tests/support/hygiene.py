@@ -163,11 +163,3 @@ def problems_of_output(output: Json, live: bool = False) -> Iterator[str]:
     for kind in IMAGES:
         if kind in data and not str(output.get("metadata", {}).get(kind, {}).get("alt", "")).strip():
             yield f"a figure without alternative text (metadata['{kind}']['alt'])"
-
-
-class Pictures:
-    """Count the pictures of an HTML text, and those of them without alternative text."""
-
-    def __init__(self, html: str) -> None:
-        found = Page(html).pictures
-        self.pictures, self.silent = len(found), sum(not picture.alt for picture in found)
