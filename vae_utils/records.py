@@ -26,7 +26,7 @@ def load(name: str) -> dict[str, Any]:
     """Load the record called `name`.
 
     Returns:
-        A dictionary. "what": its name. "settings": what fixed the experiment. "versions", "device": those of its making.
+        A dictionary. "what": its name. "settings": what fixed the experiment. "versions", "device": what made it.
         "runs": one dictionary for each run, with "dataset", "seed", "seconds" and the run's results.
         "small", "small_settings": the same for a short version of the experiment, which the tests repeat.
 
