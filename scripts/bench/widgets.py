@@ -51,8 +51,8 @@ answer()
 knob.observe(answer, names="value")
 pictures = data.load("cats_dogs")
 small = torch.nn.functional.avg_pool2d(pictures.test.x, 2)
-sweep = {2.0**i: VAE((3, 16, 16), 8, (128, 64)) for i in range(-20, 20)}
-two = {"autoencoder": Autoencoder(pictures.shape, 2), "VAE": VAE(pictures.shape, 2)}"""
+sweep = {2.0**i: VAE((3, 16, 16), 8, pictures.likelihood, (128, 64)) for i in range(-20, 20)}
+two = {"autoencoder": Autoencoder(pictures.shape, 2), "VAE": VAE(pictures.shape, 2, pictures.likelihood)}"""
 WIDGETS = {  # name: the source of its cell
     "no drawing": "ipywidgets.VBox([knob, place])",  # the rest of those 60 ms is left to the course's widgets
     "trick": "widgets.trick()",

@@ -36,7 +36,7 @@ pictures = data.load("digits")
 
 def made(kind, numbers):
     torch.manual_seed(numbers)
-    model = kind(pictures.shape, numbers)
+    model = kind(pictures.shape, numbers, *([pictures.likelihood] if kind is VAE else []))
     with torch.no_grad():
         model.encoder[-1].weight[:numbers] *= 20  # codes well apart
         model.decoder[0].weight *= 2
