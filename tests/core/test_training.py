@@ -5,6 +5,7 @@ import errno
 import functools
 import os
 import re
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -279,9 +280,12 @@ def test_random_numbers_of_a_gpu_are_kept_and_set(monkeypatch, kind):
     state, seen = {"now": torch.tensor([1], dtype=torch.uint8)}, []
     monkeypatch.setattr(f"torch.{kind}.get_rng_state", lambda *device: state["now"].clone())
     monkeypatch.setattr(f"torch.{kind}.set_rng_state", lambda value, *device: state.update(now=value))
-    monkeypatch.setattr("torch.manual_seed", lambda seed: seen.append(seed))
+    monkeypatch.setattr(f"torch.{kind}.manual_seed", lambda seed: seen.append(seed))
+    monkeypatch.setattr("torch.cuda.device", lambda device: nullcontext())
     device = torch.device(kind)
     with random_state.own_random_numbers(5, device):
+        with random_state.own_random_numbers(0, torch.device("cpu")):
+            pass  # the other device is not seeded again
         state["now"] = torch.tensor([2], dtype=torch.uint8)
         during = random_state.get_state(device)
     assert seen == [5] and during.keys() == {"cpu", kind}
