@@ -56,7 +56,7 @@ lab: install ## open the first notebook in JupyterLab (ARGS="--port=9999 --ip=0.
 check: lint types ## style, types, links, spelling, every unit test: before each commit (2 minutes on two cores)
 	$(PYTEST) $(ARGS)
 
-test: check ## check, then each notebook once, installing, the site, assignments, a browser (10 minutes)
+test: check ## check, then each notebook once, installing, the site, assignments, a browser (4 minutes)
 	$(PYTEST) notebooks tests/built tests/grading/test_answers.py $(wildcard tests/browser/test_smoke_*.py)
 
 test-all: test ## test, then other seeds and data, troubled hand-ins, all of the browser, other versions
