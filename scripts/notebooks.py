@@ -183,7 +183,7 @@ def execute(
         resources={"metadata": {"path": str(path.parent)}},
         on_notebook_start=watch,
         on_cell_execute=on_cell,
-        on_cell_complete=after_cell,
+        on_cell_executed=after_cell,
     )
     # A backend chosen for scripts would turn the notebook's figures off.
     environment = {k: v for k, v in os.environ.items() if k not in (*COURSE_VARIABLES, "MPLBACKEND")}
