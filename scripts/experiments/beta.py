@@ -24,7 +24,7 @@ SETTINGS = {
     "betas": [0.0625, 0.25, 1, 4, 16, 64, 128, 256, 1024],
     "latent_dim": 8,
     "hidden": [128, 64],
-    "steps": 4000,
+    "steps": 8000,
     "batch_size": 64,
     "lr": 5e-3,
     "pictures": 8000,

@@ -50,6 +50,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    def first(self, n: int) -> "Split":
+        """Return the first n pictures, or all if there are fewer."""
+        factors = self.factors and {name: values[:n] for name, values in self.factors.items()}
+        return Split(self.x[:n], self.y[:n], factors)
+
     def __repr__(self) -> str:
         factors = f", factors: {', '.join(self.factors)}" if self.factors else ""
         return f"<{len(self)} pictures of shape {tuple(self.x.shape[1:])}, {self.x.dtype}{factors}>"
