@@ -60,6 +60,16 @@ def test_split_has_a_length_and_a_short_repr():
     assert len(repr(dataset())) < 500
 
 
+def test_the_first_pictures_of_a_split_keep_their_labels_and_factors():
+    whole = split(4, factors={"size": torch.arange(4.0)})
+    first = whole.first(3)
+    assert torch.equal(first.x, whole.x[:3])
+    assert first.y.tolist() == [0, 1, 0]
+    assert first.factors["size"].tolist() == [0, 1, 2]
+    assert len(split(4).first(9)) == 4
+    assert split(4).first(2).factors is None
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -153,6 +153,38 @@ def test_code_factor_correlation_is_numpys():
     assert found["constant"].tolist() == [0, 0, 0]
 
 
+def test_factors_in_code_is_sklearns_regression_and_finds_what_a_bend_hides():
+    from sklearn.linear_model import LinearRegression
+    from sklearn.preprocessing import PolynomialFeatures
+
+    z, noise = normal(1200, 3), normal(1200, 2, seed=1)
+    factors = {
+        "bent": z[:, 0].square() * z[:, 1] - 3 * z[:, 2],
+        "half": z[:, 0] + noise[:, 0],
+        "none": noise[:, 1],
+        "wave": (1.5 * z[:, 1]).sin(),
+    }
+    halves = [{name: values[part] for name, values in factors.items()} for part in (slice(600), slice(600, None))]
+    found = evaluation.factors_in_code(z[:600], z[600:], *halves)
+    features = PolynomialFeatures(3).fit_transform(z.double())
+    for name, values in factors.items():
+        expected = LinearRegression().fit(features[:600], values[:600]).score(features[600:], values[600:])
+        assert found[name] == pytest.approx(expected, abs=1e-6)
+    assert found["bent"] > 0.999
+    assert found["half"] == pytest.approx(0.5, abs=0.1)
+    assert found["none"] < 0.05
+    assert 0.5 < found["wave"] < 0.99  # a polynomial follows it in part: a lower bound
+
+
+def test_factors_in_a_long_code_are_found_with_squares_only():
+    z = normal(3000, 12)
+    factors = {"square": z[:, 3] * z[:, 7] + z[:, 0], "cube": z[:, 1] ** 3 - 3 * z[:, 1]}
+    halves = [{name: values[part] for name, values in factors.items()} for part in (slice(2000), slice(2000, None))]
+    found = evaluation.factors_in_code(z[:2000], z[2000:], *halves)
+    assert found["square"] > 0.999
+    assert found["cube"] < 0.2
+
+
 def test_path_ratio_of_a_straight_road_and_of_half_a_circle():
     straight, bend = normal(2, 12), lambda z: torch.stack([z[:, 0].cos(), z[:, 0].sin()], 1).view(-1, 1, 1, 2)
     line = Decoder(lambda z: (z @ straight).view(-1, 3, 2, 2))
