@@ -122,18 +122,18 @@ def links(home: Home | None, notebook: str, up: str = "") -> tuple[str, str]:
 def bootstrap(home: Home | None) -> str:
     """Return the code of the cell that fetches the course if it is not installed."""
     if home:
-        source = f'    home = getenv("VAE_SOURCE", "{home.source}")'
+        source = f'    address = "{home.source}"\n    home = getenv("VAE_SOURCE", address)'
     else:
-        sentence = "This copy has no address yet: in the course's folder, pip install -e . helps."
+        sentence = "This copy has no address yet: pip install -e . in its folder."
         source = f'    home = getenv("VAE_SOURCE")\n    assert home, "{sentence}"'
-    return f"""# Does nothing where the course is installed; elsewhere (Colab) it fetches package and pictures.
+    return f"""# Fetches package and pictures where the course is not installed, as on Colab.
 from importlib.util import find_spec
 from os import getenv
 
 if not find_spec("vae_utils"):
 {source}
     %pip install -q --no-deps "{{home}}"
-    assert find_spec("vae_utils"), "The course could not be fetched; pip says why above."
+    assert find_spec("vae_utils"), "The course could not be fetched; pip says why."
 """
 
 

@@ -17,7 +17,7 @@ GENERATED = {"genindex", "py-modindex", "search"}
 KINDS = {
     "front page with the playground": "index.html",
     "notebook": "notebooks/04_loss.html",
-    "glossary": "glossary.html",
+    "glossary": "docs/glossary.html",
     "package": "package.html",
     "help": "docs/trouble.html",
 }

@@ -141,7 +141,7 @@ def test_fetches_package_and_pictures_and_nothing_else(learner: Learner, reposit
     assert learner.run(cell, "import vae_utils", VAE_SOURCE="git+file:///nowhere") == ["", ""]
 
 
-FAILED = "The course could not be fetched; pip says why above."
+FAILED = "The course could not be fetched; pip says why."
 
 
 def test_a_source_that_is_not_there_stops_the_notebook_with_a_reason(learner: Learner) -> None:
@@ -160,5 +160,5 @@ def test_without_git_pip_says_so(learner: Learner, repository: Path) -> None:
 
 def test_a_copy_without_an_address_says_so_in_one_sentence(learner: Learner) -> None:
     said = learner.fail(publish.bootstrap(None))
-    assert said == "This copy has no address yet: in the course's folder, pip install -e . helps."
+    assert said == "This copy has no address yet: pip install -e . in its folder."
     assert learner.printed == [""]
