@@ -15,6 +15,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
     from PIL.Image import Image
 
 # The hues of Okabe & Ito (2008), for people with any color vision; their orange is darkened, for contrast with white.
@@ -173,3 +174,31 @@ def codes(ax: Axes, z: Tensor, y: Tensor, names: Sequence[str], size: float = 5)
         ax.scatter(own[:, 0], own[:, 1], s=size, color=CLASSES[label % len(CLASSES)], alpha=0.5, lw=0, label=name)
     ax.set(xlabel="first number of the code", ylabel="second number")
     ax.legend(markerscale=3, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def heat_map(ax: Axes, values: Tensor, rows: Sequence[str], left: float, right: float) -> AxesImage:
+    """Show values (rows, columns) in [0, 1] as cells from white to blue, and return them, for a color bar.
+
+    Args:
+        ax: Where to show them.
+        values: One row for each name.
+        rows: The names, from the top.
+        left: Where the first column begins on the x axis.
+        right: Where the last one ends.
+    """
+    ax.set_yticks([place + 0.5 for place in range(len(rows))], rows)
+    place = (left, right, len(rows), 0)
+    return ax.imshow(values, vmin=0, vmax=1, cmap="Blues", aspect="auto", extent=place)
+
+
+def dots_by_seed(ax: Axes, sides: Tensor, checks: Sequence[str], color: str) -> None:
+    """Show figures (rows, seeds, checks) as dots, rows from the top: 0 is filled, 1 an open ring, -1 a red one.
+
+    0 stands for a figure that passes its check, 1 for one that is too high, -1 for one that is suspiciously low.
+    """
+    rows, seeds, _ = sides.shape
+    for side, face, edge in ((0, color, color), (1, "none", "#B5B5B5"), (-1, "none", VERMILION)):
+        row, seed, check = (sides == side).nonzero().T
+        ax.scatter((seeds + 2) * check + seed, row, s=14, facecolors=face, edgecolors=edge)
+    ax.set_xticks([(seeds + 2) * place + (seeds - 1) / 2 for place in range(len(checks))], checks)
+    ax.set_ylim(rows - 0.4, -0.6)

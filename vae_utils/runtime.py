@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,12 +48,25 @@ def scaled(steps: int) -> int:
     return max(1, round(steps * float(factor))) if steps > 0 else steps
 
 
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """Compute matrix products in full float32, whatever `setup` allows: some CPUs round to bfloat16 at "medium"."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def setup(seed: int = 0) -> torch.device:
     """Seed Python, numpy and torch, set up matrix products and figures, and return the device to use.
 
-    Matrix products may use the faster of float32's formats (precision "medium"). PyTorch computes on half of the
-    CPU's cores, or on as many as the variable OMP_NUM_THREADS says: networks as small as these gain nothing from the
-    other half, and if another program uses it, threads that wait for each other take ten times as long.
+    Matrix products may use faster formats (precision "medium"; `exact_products` does without). PyTorch computes on half
+    of the CPU's cores, or on as many as the variable OMP_NUM_THREADS says: networks as small as these gain nothing from
+    the other half, and if another program uses it, threads that wait for each other take ten times as long.
 
     Args:
         seed: 0 to 2^32 - 1.

@@ -20,7 +20,7 @@ from PIL import Image
 
 import vae_utils
 from vae_utils import ClaimFailed, claim, plots, setup
-from vae_utils.runtime import best_device
+from vae_utils.runtime import best_device, exact_products
 
 HEAVY = ("torch", "numpy", "matplotlib", "torchvision", "sklearn", "matplotlib.pyplot")
 
@@ -103,6 +103,15 @@ def test_setup_seeds_everything(state):
     assert first == again and all(a != b for a, b in zip(first, other, strict=True))
     assert torch.get_float32_matmul_precision() == "medium"
     assert matplotlib.rcParams["image.interpolation"] == "nearest"
+
+
+def test_exact_products_are_float32s_and_the_setting_comes_back(state):
+    setup(0)
+    a, b = torch.randn(64, 300), torch.randn(300, 64)
+    with pytest.raises(KeyError), exact_products():
+        assert torch.allclose(a @ b, (a.double() @ b.double()).float(), atol=1e-4)
+        raise KeyError
+    assert torch.get_float32_matmul_precision() == "medium"
 
 
 def test_setup_takes_half_of_the_cores_or_what_the_variable_says(state, monkeypatch):

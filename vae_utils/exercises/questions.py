@@ -213,7 +213,7 @@ tenth_of_the_error = Question(
 shuffled_codes = Question(
     "shuffled_codes",
     "The plane of codes is cut into tiles, and the tiles are shuffled. The decoder puts every code back before it "
-    "draws. What happens to the loss?",
+    "decodes. What happens to the loss?",
     (
         Choice(
             "It grows, since neighbors are torn apart.",
@@ -233,7 +233,7 @@ shuffled_codes = Question(
         ),
         Choice(
             "It falls, since crowded tiles get more room.",
-            "Tiles move as a whole, so no code gets more room. And the decoder draws from the old places, as before.",
+            "Tiles move as a whole, so no code gets more room. And what is decoded are the old places, as before.",
         ),
     ),
 )
@@ -241,29 +241,29 @@ shuffled_codes = Question(
 made_up_codes = Question(
     "made_up_codes",
     "You make up codes for the autoencoder with 8 numbers: some from N(0, I), some from a Gaussian with the means, "
-    "spreads and correlations of the training pictures' codes. What will the decoder draw?",
+    "spreads and correlations of the training pictures' codes. What comes back?",
     (
         Choice(
             "Pictures nearer to real ones from the fitted Gaussian.",
             "Its codes lie about where the codes of pictures lie, and there the decoder was trained. N(0, I) has "
-            "another center, width and shape, and much of it is ground where the decoder never had to draw well. The "
-            "autoencoder does not say where its codes live; you have to go and measure.",
+            "another center, width and shape, and much of it is where nothing ever asked the decoder to do well. "
+            "The autoencoder does not say where its codes live; you have to go and measure.",
             right=True,
         ),
         Choice(
             "Much the same from both, since training keeps codes near N(0, I).",
-            "Nothing asks for that. The loss looks at what comes back and never at where the code was. A cell "
-            "below prints how wide the codes really are.",
+            "Nothing asks for that. The loss looks at what comes back and never at where the code was. The plane "
+            "of two numbers showed how odd the places are.",
         ),
         Choice(
             "Better pictures from N(0, I), since it is smooth and has no gaps.",
             "Smooth it is, but it lies in another place than the codes do. A code far from all others is one for which "
-            "the decoder was never asked to draw anything.",
+            "nothing ever asked the decoder to do well.",
         ),
         Choice(
             "Nothing of use from either, since no picture has these codes.",
-            "The decoder draws something from any 8 numbers. Near the codes that it was trained on, what it draws "
-            "looks much like a picture.",
+            "The decoder makes something of any 8 numbers. Near the codes that it was trained on, this looks much like "
+            "a picture.",
         ),
     ),
 )

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from .. import evaluation, plots
 from ..data import Dataset
+from ..runtime import exact_products
 from ..types import LatentModel
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ def pack(model: LatentModel, codes: Tensor, name: str = "The model") -> PackedDe
         ValueError: The page can't run a layer, or weights are not finite.
     """
     linear, activations = read_layers(model, name)
-    target = evaluation.decode(model, codes)
+    with exact_products():
+        target = evaluation.decode(model, codes)
     hidden = codes.detach().cpu().float().numpy()
     for (weight, bias), activation in zip(linear[:-1], activations[:-1], strict=True):
         hidden = ACTIVATIONS[activation](hidden @ weight.T + bias)
