@@ -99,7 +99,6 @@ def test_hints_come_one_by_one_and_end(exercise: Exercise) -> None:
         stub=exercise.stub,
         hints=exercise.hints,
         solution=exercise.answer,
-        mistakes=exercise.mistakes,
         right=exercise.right,
     )
     shown = [fresh.hint() for _ in range(4)]

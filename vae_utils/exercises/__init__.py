@@ -9,25 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ..mistakes import EXERCISES
 from . import questions
 
 if TYPE_CHECKING:
     from .exercise import Exercise
 
-NAMES = (
-    "reconstruction_error",
-    "interpolate",
-    "generate",
-    "nearest_real",
-    "reparameterize",
-    "pathwise_gradient",
-    "score_function_gradient",
-    "gaussian_kl",
-    "bernoulli_nll",
-    "negative_elbo",
-    "training_step",
-)
-
+NAMES = EXERCISES
 __all__ = [*NAMES, "questions"]
 
 

@@ -1,4 +1,4 @@
-"""An exercise: a task, hints, a solution, and its known mistakes, each a wrong implementation with its explanation.
+"""An exercise: a task, hints, a solution, and the known mistakes of the catalogue.
 
 `check` runs the learner's function on probes. If it agrees with the solution on all, it is right, however it is
 written; if it agrees with a known mistake, that one is named; else the smallest probe on which it differs is shown.
@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import mistakes
+from ..mistakes import Mistake
 from .attempt import Attempt, Stopped, complaint, guard, is_stub, seed
 from .compare import TOLERANCE, apart, as_double, difference, numbers, relation, same, shortened
 from .verdict import Result, Shown
@@ -22,23 +24,6 @@ from .verdict import Result, Shown
 Observation = dict[str, Any]
 VALUE = "value"
 RANDOM = "Your result is random: "
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A known mistake.
-
-    Attributes:
-        slug: Its short name.
-        function: A wrong implementation.
-        why: For the learner: what the mistake is and why it matters.
-        several: Show it on a batch of two or more, since one alone proves little.
-    """
-
-    slug: str
-    function: Callable[..., Any]
-    why: str
-    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,12 +86,11 @@ class Exercise:
     """One exercise of a notebook.
 
     Args:
-        name: The exercise's name, which is the function's.
+        name: The exercise's name, which is the function's and that of its known mistakes in the catalogue.
         task: What is asked for, in Markdown.
         stub: The signature, with defaults, e.g. "f(x, beta=1.0)".
         hints: Three, from a nudge to nearly all.
         solution: A right function, whose source `.solution()` shows.
-        mistakes: The known mistakes; of several that fit, the first is named.
         right: The sentence for a right answer.
         probes: From small to large.
         judge: Another check than by comparison, e.g. for functions that draw noise: (attempt, exercise) -> Result. It
@@ -121,18 +105,21 @@ class Exercise:
         stub: str,
         hints: tuple[str, str, str],
         solution: Callable[..., Any],
-        mistakes: Sequence[Mistake],
         right: str,
         probes: Sequence[Probe] = (),
         judge: Callable[[Attempt, Exercise], Result] | None = None,
     ):
         self.name, self.task, self.stub, self.hints, self.right = name, task, stub, hints, right
-        self.answer, self.mistakes, self.probes = solution, tuple(mistakes), tuple(probes)
-        self.mistakes_by_slug = {mistake.slug: mistake for mistake in self.mistakes}
+        self.answer, self.probes, self.mistakes_by_slug = solution, tuple(probes), mistakes.of(name)
         self._judge, self._hints_given = judge or by_comparison, 0
 
     def __repr__(self) -> str:
         return f"Exercise {self.stub}: .check({self.name}), .hint(), .solution()"
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """The known mistakes; of several that fit, the first is named."""
+        return tuple(self.mistakes_by_slug.values())
 
     def mistake(self, slug: str) -> Mistake:
         """Return the known mistake of that slug.
@@ -140,9 +127,7 @@ class Exercise:
         Raises:
             KeyError: There is none; the message names those there are.
         """
-        if slug not in self.mistakes_by_slug:
-            raise KeyError(f"{self.name} has no mistake {slug!r}; it has {', '.join(self.mistakes_by_slug)}.")
-        return self.mistakes_by_slug[slug]
+        return mistakes.get(f"{self.name}/{slug}")
 
     def check(self, function: Callable[..., Any]) -> Result:
         """Say whether `function` is right, and if not, what is wrong.

@@ -16,10 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..mistakes import Mistake
+from ..mistakes.noise import replay
 from .attempt import Attempt, Stopped, seed
 from .compare import apart, as_double, difference, kind, relation, shortened
-from .exercise import Exercise, Mistake
-from .randomness import not_standard_normal, replay
+from .exercise import Exercise
+from .randomness import not_standard_normal
 from .verdict import Result
 
 Function = Callable[[Tensor], Tensor]

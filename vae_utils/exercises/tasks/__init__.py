@@ -1,1 +1,1 @@
-"""The exercises, one module each: solution, hints, probes, and the known mistakes with their explanations."""
+"""The exercises, one module each: task, hints, solution, probes, and what is special in judging it."""

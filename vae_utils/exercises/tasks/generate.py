@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..attempt import Attempt, Stopped, seed
 from ..compare import close, difference, kind, numbers
-from ..exercise import Exercise, Mistake
+from ..exercise import Exercise
 from ..randomness import LIMIT, not_standard_normal, same_in_columns, same_in_rows, ties
 from ..verdict import Result
 
@@ -22,133 +22,6 @@ Decode = Callable[[Tensor], Tensor]
 def generate(decode: Decode, n: int, latent_dim: int) -> Tensor:
     z = torch.randn(n, latent_dim)  # codes from the prior N(0, I)
     return decode(z)
-
-
-def _uniform_codes(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    return decode(torch.rand(n, latent_dim))
-
-
-def _uniform_box(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    return decode(2 * torch.rand(n, latent_dim) - 1)
-
-
-def _no_noise(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    return decode(torch.zeros(n, latent_dim))
-
-
-def _one_code_for_all(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    return decode(torch.randn(1, latent_dim).repeat(n, 1))
-
-
-def _one_number_per_code(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    return decode(torch.randn(n, 1).repeat(1, latent_dim))
-
-
-def _fixed_seed(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    return decode(torch.randn(n, latent_dim, generator=torch.Generator().manual_seed(0)))
-
-
-def _only_positive(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    return decode(torch.randn(n, latent_dim).abs())
-
-
-def _too_narrow(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    return decode(0.5 * torch.randn(n, latent_dim))
-
-
-def _not_decoded(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    return torch.randn(n, latent_dim)
-
-
-def _sigmoid_twice(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    return decode(torch.randn(n, latent_dim)).sigmoid()
-
-
-def _noise_on_pictures(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    pictures = decode(torch.randn(n, latent_dim))
-    return pictures + torch.randn_like(pictures)
-
-
-def _only_one(decode: Decode, n: int, latent_dim: int) -> Tensor:
-    return decode(torch.randn(1, latent_dim))
-
-
-MISTAKES = (
-    Mistake(
-        "uniform-codes",
-        _uniform_codes,
-        "Your codes are uniform, between 0 and 1: `torch.rand`, one letter short of `torch.randn`. All their numbers "
-        "are positive, so you visit one corner of the prior's place. The pictures look fine, and like each other: "
-        "most kinds of animals can never come up.",
-    ),
-    Mistake(
-        "uniform-box",
-        _uniform_box,
-        "Your codes are uniform, between −1 and 1. The clouds were asked to fill N(0, I), and that reaches farther: "
-        "one number in three is outside of your box. The pictures look clean and typical, and the rarer ones never "
-        "come up. `torch.randn` draws from the prior.",
-    ),
-    Mistake(
-        "no-noise",
-        _no_noise,
-        "All your codes are 0, the middle of the prior, so all your pictures are one and the same. Nothing was drawn. "
-        "(The code 0 is not even a typical one: with many numbers, draws from N(0, I) stay well away from 0.)",
-    ),
-    Mistake(
-        "one-code-for-all",
-        _one_code_for_all,
-        "You draw one code and use it n times: n copies of one picture, another one in each call. Each picture needs "
-        "its own draw: the shape is (n, latent_dim).",
-    ),
-    Mistake(
-        "one-number-per-code",
-        _one_number_per_code,
-        "All numbers of a code are the same single draw. Your codes lie on the diagonal of code space, one line out "
-        "of all of it, so the pictures are stations of one walk. Every number of every code needs its own draw.",
-    ),
-    Mistake(
-        "fixed-seed",
-        _fixed_seed,
-        "Every call gives the same pictures: there is a fixed seed inside the function. Whoever asks twice for 100 "
-        "pictures has 100, not 200. Seed once, at the start of the notebook.",
-    ),
-    Mistake(
-        "only-positive",
-        _only_positive,
-        "All numbers of your codes are positive. The prior is symmetric about 0: with 8 numbers you use one corner "
-        "out of 256. Leave the sign as it was drawn.",
-    ),
-    Mistake(
-        "too-narrow",
-        _too_narrow,
-        "Your codes have standard deviation 0.5; the prior has 1. It is a well-known trick: the samples look cleaner, "
-        "since they stay where the decoder knows its way. But it is not the prior, and the variety is gone. In a "
-        "figure that compares models it would be cheating.",
-    ),
-    Mistake(
-        "not-decoded",
-        _not_decoded,
-        "You return codes, not pictures: the decoder was left out. z is drawn from the prior, `decode(z)` is the "
-        "picture.",
-    ),
-    Mistake(
-        "sigmoid-twice",
-        _sigmoid_twice,
-        "You apply a sigmoid to what `decode` returns. Its pictures are in [0, 1] already; a second sigmoid squeezes "
-        "them into 0.5 to 0.73, and everything is a grey fog. Hand on what `decode` gives.",
-    ),
-    Mistake(
-        "noise-on-pictures",
-        _noise_on_pictures,
-        "You add noise to the pictures after decoding. The variety is in the codes; noise on single pixels makes "
-        "snow, not animals. Return what `decode` gives, the mean of p(x|z).",
-    ),
-    Mistake(
-        "only-one",
-        _only_one,
-        "One picture comes back, whatever n is. Draw n codes: the shape is (n, latent_dim).",
-    ),
-)
 
 
 class _Decoder:
@@ -304,7 +177,6 @@ give new pictures.""",
         "`torch.randn(n, latent_dim)` draws the codes; `decode` takes them all at once.",
     ),
     solution=generate,
-    mistakes=MISTAKES,
     right="Each picture has a code of its own from N(0, I), with every number drawn independently, and every call "
     "gives new ones. That is all there is to sampling from a VAE: no encoder, no data.",
     judge=_judge,
