@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from vae_utils import exercises
+from vae_utils.draws import not_standard_normal, ties
 from vae_utils.exercises import attempt
 from vae_utils.exercises.compare import difference, relation, same
-from vae_utils.exercises.randomness import not_standard_normal, ties
-from vae_utils.exercises.verdict import Result, as_html
+from vae_utils.exercises.verdict import Verdict, as_html
 
 
 def error(x, x_hat):
@@ -131,7 +131,7 @@ def test_a_relation_needs_three_numbers():
 
 
 def test_html_is_escaped_and_code_kept():
-    shown = Result(False, None, "a `<b>` c\n\n    x <  y\n\n    z\n\nend")._repr_html_()
+    shown = Verdict(False, None, "a `<b>` c\n\n    x <  y\n\n    z\n\nend")._repr_html_()
     assert "<code>&lt;b&gt;</code>" in shown and "x &lt;  y" in shown and "<b>" not in shown
     assert as_html("one\n\ntwo").count("<p") == 2
     assert "<em>not</em> a * b * c <code>x*y*z</code>" in as_html("*not* a * b * c `x*y*z`")

@@ -20,7 +20,7 @@ import torch
 from vae_utils import exercises
 from vae_utils.exercises import tasks
 from vae_utils.exercises.exercise import Exercise
-from vae_utils.exercises.verdict import Result
+from vae_utils.exercises.verdict import Verdict
 
 HERE = Path(__file__).parent
 EXERCISES: dict[str, Exercise] = {name: getattr(exercises, name) for name in exercises.NAMES}
@@ -98,7 +98,8 @@ def test_hints_come_one_by_one_and_end(exercise: Exercise) -> None:
         task=exercise.task,
         stub=exercise.stub,
         hints=exercise.hints,
-        solution=exercise.answer,
+        answer=exercise.answer,
+        judge=exercise.judge,
         right=exercise.right,
     )
     shown = [fresh.hint() for _ in range(4)]
@@ -177,7 +178,7 @@ def test_odd_returns_are_reported_with_what_is_expected(odd: str) -> None:
             return function(*arguments)
 
         found = EXERCISES[name].check(_with_parameters(after_work, EXERCISES[name]))
-        assert isinstance(found, Result)
+        assert isinstance(found, Verdict)
         assert found.passed is False, (name, found)
         assert re.search(came, found.message), (name, found)
         assert re.search(expected or "expected", found.message), (name, found)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from .compare import shortened
+from .verdict import Evidence
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
 LIBRARIES = tuple(
@@ -40,8 +41,29 @@ UNFILLED = (
 OFFSET = 0  # added to every seed: a check always draws the same noise, and tests try other noise
 
 
+# Kinds of errors, by what PyTorch or Python says: mistakes of several exercises stop so.
+ERRORS = {
+    "grey": ("within the support (Boolean())",),
+    "no chance": ("between 0 and 1", "parameter probs"),
+    "no gradient": ("does not require grad", "not have been used in the graph"),
+    "no scalar": ("only for scalar outputs",),
+    "no tensor": ("'float' object has no attribute 'backward'",),
+    "device": ("Device index", "device"),
+}
+
+
 class Stopped(Exception):
-    """Raised to end a check with `passed=False` and this message for the learner."""
+    """Raised to end a check with `passed=False` and this message for the learner, and evidence, if there is some."""
+
+    def __init__(self, message: str, evidence: Evidence | None = None):
+        super().__init__(message)
+        self.evidence = evidence
+
+
+def kind_of_error(stopped: Stopped) -> str:
+    """Return the kind of the error in a function, a key of `ERRORS`; '' if it is another."""
+    said = str(stopped.__cause__ or "")
+    return next((kind for kind, parts in ERRORS.items() if any(part in said for part in parts)), "")
 
 
 @contextlib.contextmanager
@@ -227,7 +249,7 @@ def complaint(
             if isinstance(function, Tensor | float | np.ndarray)
             else ""
         )
-        return f"`check` takes your function, and this is a {kind}.{called} Write `exercises.{name}.check({name})`."
+        return f"`check` takes your function, and this is a {kind}.{called}"
     if isinstance(function, type):
         return f"`check` takes your function, and this is a class. This exercise asks for {wanted}."
     try:

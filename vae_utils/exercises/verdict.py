@@ -30,29 +30,48 @@ class Shown:
         return f'<div style="{style}">{head}{as_html(self.text)}</div>'
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict rests on: a sentence, and named values below it."""
+
+    about: str
+    rows: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        width = max((len(name) for name, _ in self.rows), default=0)
+        return "\n".join([f"{self.about}\n", *(f"    {name:>{width}}: {value}" for name, value in self.rows)]).strip(
+            "\n"
+        )
+
+
 @dataclass(frozen=True, repr=False)
-class Result:
+class Verdict:
     """The result of a check.
 
     Attributes:
         passed: True, False, or None if nothing was attempted.
         mistake: The slug of the known mistake, or None.
-        message: The text for the learner.
+        headline: What is wrong, or right, in words.
+        evidence: What shows it.
+        notes: What is to be said besides.
     """
 
     passed: bool | None
-    mistake: str | None
-    message: str
+    mistake: str | None = None
+    headline: str = ""
+    evidence: Evidence | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """The text for the learner, in paragraphs."""
+        return "\n\n".join(part for part in (self.headline, str(self.evidence or ""), *self.notes) if part)
 
     @property
     def title(self) -> str:
-        """The headline: a sign, the outcome in words, and the mistake's slug."""
-        sign, _ = LOOKS[self.passed]
-        if self.passed is None:
-            return f"{sign} Not attempted yet"
-        if self.passed:
-            return f"{sign} Right"
-        return f"{sign} Not yet: {self.mistake}" if self.mistake else f"{sign} Not yet"
+        """A sign, the outcome in words, and the mistake's slug."""
+        words = {True: "Right", False: "Not yet", None: "Not attempted yet"}[self.passed]
+        return f"{LOOKS[self.passed][0]} {words}" + (f": {self.mistake}" if self.mistake else "")
 
     def _shown(self) -> Shown:
         return Shown(self.title, self.message, LOOKS[self.passed][1])

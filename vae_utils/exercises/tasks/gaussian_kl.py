@@ -1,12 +1,14 @@
 """Exercise of notebook 04: the KL between a Gaussian cloud and the prior, in closed form."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from ..attempt import Attempt, Stopped, seed
+from ..attempt import seed
 from ..compare import as_double
-from ..exercise import RANDOM, Exercise, Probe, by_comparison
-from ..verdict import Result
+from ..exercise import Exercise, Probe
+from ..values import Sight, by_values
 
 
 def gaussian_kl(mu, logvar):
@@ -14,18 +16,19 @@ def gaussian_kl(mu, logvar):
     return each.sum(1)
 
 
-def _right_on_average(attempt: Attempt, exercise: Exercise, number: int) -> bool:
-    """Return whether the random results for a probe average out to the right ones, over 20 to 400 calls."""
-    right = as_double(exercise.observed(exercise.answer, number)["value"])
-    assert right is not None
-    arguments = exercise.probes[number].make()
+def monte_carlo(sight: Sight) -> str | None:
+    """Name a random result that averages out to the right one: for a code of one number, and two of three."""
+    return "monte-carlo" if sight.random and all(_right_on_average(sight, number) for number in (1, 4)) else None
+
+
+def _right_on_average(sight: Sight, number: int) -> bool:
+    """Return whether the mean of 20 to 400 calls is right, within 5 standard errors."""
+    right = sight.expected[number]["value"].double()
+    arguments = sight.exercise.probes[number].make().values()
     seed(3000 + number)
     found: list[Tensor] = []
     for calls in range(1, 401):
-        try:
-            value = as_double(attempt(*arguments.values()))
-        except Stopped:
-            return False
+        value = as_double(sight.attempt(*arguments))
         if value is None or value.shape != right.shape:
             return False
         found.append(value)
@@ -35,19 +38,6 @@ def _right_on_average(attempt: Attempt, exercise: Exercise, number: int) -> bool
             if (error < 0.03 * right.abs()).all():
                 break
     return bool(((error > 0) & ((values.mean(0) - right).abs() < 5 * error)).all())
-
-
-def judge(attempt: Attempt, exercise: Exercise) -> Result:
-    """Judge by comparison; recognize an estimate from draws by its average over many calls."""
-    result = by_comparison(attempt, exercise)
-    if result.passed or result.mistake or not result.message.startswith(RANDOM):
-        return result
-    if not all(
-        _right_on_average(attempt, exercise, number) for number in (1, 4)
-    ):  # a single code of one number; two codes of three
-        return result
-    evidence = result.message[result.message.find("This went in") :]
-    return Result(False, "monte-carlo", f"{exercise.mistake('monte-carlo').why}\n\n{evidence}")
 
 
 TASK = """Write the KL of a cloud $\\mathcal N(\\mu, \\sigma^2)$ from the prior $\\mathcal N(0, I)$, for a batch of
@@ -75,9 +65,11 @@ EXERCISE = Exercise(
         "KLs of independent numbers add up: `.sum(1)` over the numbers of each code. Do not touch the batch, axis 0: "
         "`0.5 * (mu.square() + … - 1 - …).sum(1)`.",
     ),
-    solution=gaussian_kl,
+    answer=gaussian_kl,
     right="It is 0 for a cloud that is the prior, and never negative. It is summed over the numbers of the code and "
     "not over the batch, so it can be added to each picture's reconstruction term.",
+    judge=partial(by_values, shows=(monte_carlo,)),
+    afterwards="What reads the same {} next would find the overwritten numbers, without an error.",
     probes=(
         _probe([[0.0]], [[0.0]], "the prior itself: it costs nothing"),
         _probe([[2.0]], [[0.0]], "moved by 2, as wide as the prior"),
@@ -102,5 +94,4 @@ EXERCISE = Exercise(
         ),
         _probe([[0.5]], [[2.0]], "moved and wider"),
     ),
-    judge=judge,
 )

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...draws import Sample
+from ...mistakes import Mistake
 from ..attempt import Attempt, Stopped, seed
 from ..compare import close, difference, kind, numbers
 from ..exercise import Exercise
-from ..randomness import LIMIT, not_standard_normal, same_in_columns, same_in_rows, ties
-from ..verdict import Result
+from ..verdict import Evidence, Verdict
 
 N, LATENT = 1500, 4
 SHAPE = (1, 2, 3)
@@ -44,7 +45,7 @@ class _Decoder:
         return (z @ self.weight.to(z.dtype)).sigmoid().unflatten(1, SHAPE)
 
 
-class _Seen:
+class Seen:
     """What one call did: the codes that were decoded, the pictures returned, and how the two are related."""
 
     def __init__(self, function: Callable[..., Any], n: int = N, latent_dim: int = LATENT):
@@ -54,114 +55,79 @@ class _Seen:
         decoded = decode.decode(self.codes)
         if not isinstance(self.pictures, Tensor):
             self.how = "no tensor"
-        elif self.pictures.shape == decoded.shape and close(self.pictures, decoded.float()):
-            self.how = "decoded"
-        elif self.pictures.shape == decoded.shape and close(self.pictures, decoded.float().sigmoid()):
-            self.how = "a sigmoid too many"
-        elif self.pictures.shape == decoded.shape:
-            self.how = "not what decode returned"
-        elif not len(self.codes):
-            self.how = f"decode not called, {tuple(self.pictures.shape[1:])}"
-        else:
+        elif self.pictures.shape != decoded.shape:
             self.how = f"{len(self.codes)} decoded, {tuple(self.pictures.shape)} returned"
+        elif close(self.pictures, decoded.float()):
+            self.how = "decoded"
+        else:
+            more = close(self.pictures, decoded.float().sigmoid())
+            self.how = "a sigmoid too many" if more else "not what decode returned"
 
 
-def _fingerprint(first: _Seen, second: _Seen) -> dict[str, Any]:
-    """Return what characterizes two calls: enough to tell the known mistakes apart."""
-    z = first.codes if len(first.codes) else torch.zeros(1, 1).double()
-    constant = same_in_rows(z) or len(z) == 1
-    repeats = torch.equal(first.codes, second.codes)
-    return {
-        "how": first.how,
-        "codes and pictures": (
-            len(first.codes),
-            first.pictures.shape[:1] if isinstance(first.pictures, Tensor) else None,
-        ),
-        "repeats": repeats,
-        "tails": bool(((z - z.mean(0)).abs() > 2 * z.std(0)).any()) if len(z) > 1 else False,
-        "same in rows": constant,
-        "same in columns": not constant and same_in_columns(z),
-        "mean": z.mean(0) if repeats or not constant else torch.zeros(z.shape[1]).double(),
-        "deviation": z.std(0) if len(z) > 1 else torch.zeros(z.shape[1]).double(),
-    }
+def judge(attempt: Attempt, exercise: Exercise) -> Verdict:
+    """Compare the codes that are decoded with draws from the prior, and the pictures with what was decoded."""
+    first, again = Seen(attempt), Seen(attempt)
+    sample = Sample(first.codes, again.codes)
 
+    def does_the_same(mistake: Mistake) -> bool:
+        seed(1)
+        one, two = Seen(mistake.function), Seen(mistake.function)
+        if one.how != first.how or len(one.codes) != len(first.codes):
+            return False
+        return len(one.codes) < 2 or sample.alike(Sample(one.codes, two.codes))
 
-def _alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Return whether two fingerprints are the same, within the standard errors of their moments."""
-    if any(a[name] != b[name] for name in a if name not in ("mean", "deviation")):
-        return False
-    if a["mean"].shape != b["mean"].shape:
-        return False
-    error = 1.5 * LIMIT * (b["deviation"] + 1e-6)
-    near = (a["mean"] - b["mean"]).abs() < error * N**-0.5 + 1e-5
-    return bool((near & ((a["deviation"] - b["deviation"]).abs() < error * (2 * N) ** -0.5)).all())
-
-
-def _judge(attempt: Attempt, exercise: Exercise) -> Result:
-    first, second = _Seen(attempt), _Seen(attempt)
-    seen = _fingerprint(first, second)
-    right = {
-        "how": "decoded",
-        "codes and pictures": (N, (N,)),
-        "repeats": False,
-        "tails": True,
-        "same in rows": False,
-        "same in columns": False,
-        "mean": torch.zeros(LATENT).double(),
-        "deviation": torch.ones(LATENT).double(),
-    }
-    if not _alike(seen, right):
-        for mistake in exercise.mistakes:
-            seed(1)
-            if _alike(seen, _fingerprint(_Seen(mistake.function), _Seen(mistake.function))):
-                return Result(False, mistake.slug, mistake.why + _codes(first, second))
-        return _explained(first, second, seen)
-    both = torch.cat([first.codes, second.codes])
-    if wrong := not_standard_normal(both):
-        raise Stopped(f"The codes that you decode are not standard normal: {wrong}.{_codes(first, second)}")
-    if wrong := ties(first.codes, second.codes):
-        raise Stopped(f"{wrong} Every number of every code needs a draw of its own.{_codes(first, second)}")
+    fault, how = sample.fault if len(first.codes) == N else ("", "")
+    known = first.how != "decoded" or len(first.codes) != N or fault not in ("", "shape", "ties")
+    if slug := exercise.first(does_the_same) if known else None:
+        return exercise.named(slug, _codes(first, again))
+    if found := _of_pictures(exercise, first, N, LATENT):
+        return found
+    if fault:
+        return exercise.wrong(FAULTS.get(fault, FAULTS["prior"]).format(how), _codes(first, again))
     for n, latent_dim in ((1, 3), (5, 1)):
-        small = _Seen(attempt, n, latent_dim)
-        if small.how != "decoded" or len(small.codes) != n:
-            return _explained(small, small, {}, n, latent_dim)
-    return Result(True, None, exercise.right)
+        if found := _of_pictures(exercise, Seen(attempt, n, latent_dim), n, latent_dim):
+            return found
+    return exercise.passes()
 
 
-def _codes(first: _Seen, second: _Seen) -> str:
-    """Format the first codes of two calls, and their moments."""
+FAULTS = {
+    "repeats": "Two calls decode the same codes: nothing random happens in between.",
+    "constant": "Every number of every code needs a draw of its own.",
+    "together": "Every number of every code needs a draw of its own.",
+    "shape": "The codes that you decode are not standard normal: {}.",
+    "ties": "{} Every number of every code needs a draw of its own.",
+    "prior": "The codes do not come from the prior N(0, I).",
+}
+
+
+def _codes(first: Seen, again: Seen) -> Evidence | None:
+    """Return the first codes of two calls, and their moments."""
     if not len(first.codes):
-        return ""
-    two = [numbers(seen.codes[:2].float().round(decimals=2)) for seen in (first, second)]
-    return (
-        f"\n\nThe first two codes that `decode` got, of {N:,}:\n\n    first call: {two[0]}\n     next call: {two[1]}"
-        f"\n    mean {first.codes.mean().item():.2f} (expected 0), "
-        f"standard deviation {first.codes.std().item() if len(first.codes) > 1 else 0:.2f} (expected 1)"
-    )
+        return None
+    two = [numbers(seen.codes[:2].float().round(decimals=2)) for seen in (first, again)]
+    deviation = first.codes.std().item() if len(first.codes) > 1 else 0
+    moments = f"{first.codes.mean().item():.2f} (expected 0), standard deviation {deviation:.2f} (expected 1)"
+    rows = (("first call", two[0]), ("next call", two[1]), ("mean", moments))
+    return Evidence(f"The first two codes that `decode` got, of {N:,}:", rows)
 
 
-def _explained(first: _Seen, second: _Seen, seen: dict[str, Any], n: int = N, latent_dim: int = LATENT) -> Result:
-    """Explain what is wrong if no known mistake does the same, by a Result or by raising Stopped."""
-    call = f"`generate(decode, {n}, {latent_dim})`"
-    expected = torch.empty(n, *SHAPE)
-    if first.how == "no tensor":
-        raise Stopped(f"{call}: {difference(first.pictures, expected)}")
-    if not len(first.codes):
+def _of_pictures(exercise: Exercise, seen: Seen, n: int, latent_dim: int) -> Verdict | None:
+    """Describe pictures that are not those of n codes; None if they are."""
+    call, expected = f"`generate(decode, {n}, {latent_dim})`", torch.empty(n, *SHAPE)
+    if seen.how == "no tensor":
+        raise Stopped(f"{call}: {difference(seen.pictures, expected)}")
+    if not len(seen.codes):
         raise Stopped(f"{call} never calls `decode`. Draw codes and give them to it: it makes the pictures.")
-    if first.pictures.shape != expected.shape:
-        raise Stopped(f"{call}: {difference(first.pictures, expected)} `decode` was given {len(first.codes)} codes.")
-    if len(first.codes) == 1 and same_in_rows(first.pictures.detach().flatten(1)):
-        return Result(False, "one-code-for-all", EXERCISE.mistake("one-code-for-all").why)
-    if first.how != "decoded":
-        raise Stopped(
+    if seen.pictures.shape != expected.shape:
+        raise Stopped(f"{call}: {difference(seen.pictures, expected)} `decode` was given {len(seen.codes)} codes.")
+    if len(seen.codes) == 1 < n and Sample(*[seen.pictures.detach().flatten(1)] * 2).constant:
+        return exercise.named("one-code-for-all")
+    if seen.how != "decoded":
+        return exercise.wrong(
             f"{call}: the pictures you return are not those that `decode` gave, one for each code, in order. "
             "Its pictures are in [0, 1] and finished: hand them on as they are."
         )
-    if seen["repeats"]:
-        raise Stopped(f"Two calls decode the same codes: nothing random happens in between.{_codes(first, second)}")
-    if seen["same in rows"] or seen["same in columns"]:
-        raise Stopped(f"Every number of every code needs a draw of its own.{_codes(first, second)}")
-    raise Stopped(f"The codes do not come from the prior N(0, I).{_codes(first, second)}")
+    return None
 
 
 EXERCISE = Exercise(
@@ -176,8 +142,8 @@ give new pictures.""",
         "of them, one row for each picture.",
         "`torch.randn(n, latent_dim)` draws the codes; `decode` takes them all at once.",
     ),
-    solution=generate,
+    answer=generate,
     right="Each picture has a code of its own from N(0, I), with every number drawn independently, and every call "
     "gives new ones. That is all there is to sampling from a VAE: no encoder, no data.",
-    judge=_judge,
+    judge=judge,
 )

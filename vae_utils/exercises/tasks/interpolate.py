@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..exercise import Exercise, Probe
+from ..values import by_values
 
 
 def interpolate(z_start: Tensor, z_end: Tensor, steps: int) -> Tensor:
@@ -31,9 +32,10 @@ code in each row; the first row is `z_start`, the last one `z_end`.""",
         "Make it a column: `t[:, None]` has shape (steps, 1). Times a code of shape (latent,), it broadcasts to "
         "(steps, latent).",
     ),
-    solution=interpolate,
+    answer=interpolate,
     right="A straight road, evenly spaced, with both ends, for codes of one, two, three and eight numbers. Give it to "
     "a decoder and you see what lies between two pictures.",
+    judge=by_values,
     probes=(
         Probe(
             lambda: {"z_start": torch.tensor([1.0, 0.0]), "z_end": torch.tensor([3.0, 8.0]), "steps": 5},

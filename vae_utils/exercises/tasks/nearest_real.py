@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..exercise import Exercise, Probe
+from ..values import by_values
 
 
 def nearest_real(samples: Tensor, real: Tensor) -> Tensor:
@@ -38,9 +39,11 @@ what comes out has shape (n,) and holds whole numbers from 0 to m − 1.""",
         "whole table of distances (square roots don't change which one is smallest).",
         "The table has shape (n, m). `.argmin(1)` gives, for each row, the column of its smallest number.",
     ),
-    solution=nearest_real,
+    answer=nearest_real,
     right="The index of the closest real picture for every sample, in grey and in color, for one sample and for many. "
     "Now look at some pairs: if a made-up animal has no real twin, it was not learned by heart.",
+    judge=by_values,
+    afterwards="Whoever calls it finds other numbers in their tensor afterwards, even in their training set.",
     probes=(
         Probe(_small, "two samples and three real pictures of 1 × 2 pixels"),
         Probe(lambda: _pictures(1, 6, 3, 2, 2, seed=1), "one sample, in color"),

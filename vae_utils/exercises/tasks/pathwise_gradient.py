@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from ..estimates import Call, by_estimates, pathwise
 from ..exercise import Exercise
-from ..gradient_judge import Call, judge, pathwise
 
 Function = Callable[[Tensor], Tensor]
 
@@ -40,9 +41,10 @@ back: the mean of the n slopes.""",
         "`torch.autograd.grad(f(z).mean(), mu)` returns a tuple with one entry, the slope. (Or call `backward()` on "
         "your own copy and read its `.grad`.)",
     ),
-    solution=pathwise_gradient,
+    answer=pathwise_gradient,
     right="Your number is the mean slope of f over the draws, with `mu` moving all of them along. One draw's slope "
     "scatters as the slope of f does under the cloud: for (z - 3)², with a variance of 4 sigma², wherever the cloud "
     "is.",
-    judge=judge(pathwise, (), detached="detached", zero=_zero),
+    judge=partial(by_estimates, right=pathwise, zero=_zero),
+    errors={"no gradient": "detached"},
 )

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..exercise import Exercise, Probe
+from ..values import by_values
 
 
 def reconstruction_error(x: Tensor, x_hat: Tensor) -> Tensor:
@@ -35,9 +36,11 @@ error summed over all its pixels. `x` and `x_hat` have shape (batch, channels, h
         "(batch, pixels).",
         "`(x_hat - x) ** 2`, then `.flatten(1)`, then `.sum(1)`: dimension 1 now holds all pixels of a picture.",
     ),
-    solution=reconstruction_error,
+    answer=reconstruction_error,
     right="One number for each picture, for a batch of one as well as of five, in color or grey, and the gradient "
     "reaches the reconstruction. This sum, not the mean, is what the next notebooks build on.",
+    judge=by_values,
+    afterwards="Whoever calls it finds other numbers in their tensor afterwards, even in their training set.",
     probes=(
         Probe(_small, "two grey pictures of 2 × 2 pixels"),
         Probe(lambda: _pictures(1, 3, 2, 2, seed=1), "a batch of one, in color", gradients=("x_hat",)),

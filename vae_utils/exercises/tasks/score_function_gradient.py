@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from ..estimates import Call, by_estimates, leave_one_out, score
 from ..exercise import Exercise
-from ..gradient_judge import Call, judge, leave_one_out, score
 
 Function = Callable[[Tensor], Tensor]
 
@@ -39,9 +40,10 @@ losses it returns, not their slopes. One number comes back: the mean of the n es
         "Draw z with shape (n,), as plain numbers without a past. The products f(z) * (z - mu) / sigma² have shape "
         "(n,), too; return their mean.",
     ),
-    solution=score_function_gradient,
+    answer=score_function_gradient,
     right="Each draw's loss times its score, averaged: the slope, from losses alone. For (z - 3)² at mu = 1 and "
     "sigma = 0.5 one draw's estimate has a variance of 124, as long as no baseline is taken from the losses; the "
     "pathwise one has 1.",
-    judge=judge(score, (leave_one_out,), detached="nothing-to-differentiate", zero=_zero),
+    judge=partial(by_estimates, right=score, zero=_zero, also=(leave_one_out,)),
+    errors={"no gradient": "nothing-to-differentiate"},
 )

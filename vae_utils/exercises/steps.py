@@ -1,0 +1,475 @@
+"""Judge a training step by what it does with a small model in a few steps: calls, losses and all weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from numbers import Real
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+
+from ..draws import Sample
+from ..likelihoods import Bernoulli
+from ..mistakes import Mistake
+from ..models import VAE
+from .attempt import Attempt, Stopped, kind_of_error, seed
+from .compare import apart, as_double, kind, numbers, relation, same
+from .exercise import Exercise, Probe
+from .values import bound_by
+from .verdict import Evidence, Verdict
+
+Optimizer = torch.optim.Optimizer
+STEPS = 3  # accumulated gradients show from the second step on
+
+
+class SmallVAE(VAE):
+    """A VAE of a few weights that records what a step does with it, with a generator of its own for its noise.
+
+    Attributes:
+        replayed: Noise to use in place of the generator's, if its shape fits.
+        events: What happened since the last `clear`, in order, such as "forward", "zero_grad", "a picture".
+        codes: The latest "cloud" (mu, logvar) that it returned, "own z" that it drew and "z" that it decoded, and the
+            "state" of torch's global generator at that time.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], latent_dim: int, batch: int):
+        super().__init__(shape, latent_dim, Bernoulli(), hidden=(4,))
+        self.batch = batch
+        self.generator = torch.Generator().manual_seed(8)  # a seed with which the loss falls in each step
+        self.replayed: Tensor | None = None
+        self.events: list[str] = []
+        self.codes: dict[str, Any] = {}
+        with torch.no_grad():
+            for weights in self.parameters():
+                weights.copy_(0.7 * torch.randn(weights.shape, generator=self.generator))
+        self.register_forward_pre_hook(self._before_forward)
+
+    def clear(self) -> None:
+        """Forget events and codes."""
+        self.events, self.codes = [], {}
+
+    def flat(self) -> Tensor:
+        """Return a copy of all weights, (number of weights,)."""
+        return torch.cat([weights.detach().flatten() for weights in self.parameters()]).clone()
+
+    @staticmethod
+    def _before_forward(model: nn.Module, _: Any) -> None:
+        assert isinstance(model, SmallVAE)
+        model.events.append("forward")
+        if not torch.is_grad_enabled():
+            model.events.append("without gradients")
+        if not model.training:
+            model.events.append("in eval mode")
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients, and record it."""
+        self.events.append("zero_grad")
+        super().zero_grad(set_to_none)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mu and logvar, and record them."""
+        if len(x) < self.batch:
+            self.events.append("a part" if len(x) > 1 else "a picture")
+        self.codes["cloud"] = super().encode(x)
+        return self.codes["cloud"]
+
+    def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Draw z, or return mu in eval mode, and record it."""
+        z = mu
+        if self.training:
+            epsilon = self.replayed
+            if epsilon is None or epsilon.shape != mu.shape:
+                epsilon = torch.randn(mu.shape, generator=self.generator)
+            z = mu + (0.5 * logvar).exp() * epsilon.to(mu)
+        self.codes["own z"] = z
+        return z
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return logits, and record z and the state of the global generator."""
+        self.codes["z"], self.codes["state"] = z, torch.get_rng_state()
+        return super().decode(z)
+
+
+def small(
+    batch: int, latent_dim: int, optimizer: Callable[..., Optimizer], lr: float, sure: float = 0.0
+) -> Callable[[], dict[str, Any]]:
+    """Return a probe's `make`; sure: a bias that makes all logits nearly this, whatever z is."""
+
+    def make() -> dict[str, Any]:
+        model = SmallVAE((1, 2, 3), latent_dim, batch)
+        x = torch.rand(batch, 1, 2, 3, generator=torch.Generator().manual_seed(6))
+        if sure:
+            x = x.round()
+            with torch.no_grad():
+                [*model.decoder.parameters()][-1].fill_(sure)
+        return {"model": model, "optimizer": optimizer(model.parameters(), lr=lr), "x": x}
+
+    return make
+
+
+@dataclass
+class Run:
+    """What a function did with a probe in `STEPS` steps on the same pictures.
+
+    Attributes:
+        returned: What each step returned.
+        weights: All weights, flattened: before the first step, and after each.
+        events: What happened in each step (`SmallVAE.events`, "backward" and "step").
+        noise: (z - mu) / sigma of each step's last z, if it was drawn by hand; else None.
+        error: What ended the run, if anything did.
+        states: torch's global generator in each step, when z was decoded.
+    """
+
+    returned: list[Any] = field(default_factory=list)
+    weights: list[Tensor] = field(default_factory=list)
+    events: list[list[str]] = field(default_factory=list)
+    noise: list[Tensor | None] = field(default_factory=list)
+    error: BaseException | None = None
+    states: list[Tensor] = field(default_factory=list)
+
+    @property
+    def losses(self) -> Tensor:
+        """What was returned, as numbers; NaN for what is none."""
+        found = [as_double(value) for value in self.returned]
+        return torch.tensor([v.item() if v is not None and v.numel() == 1 else float("nan") for v in found])
+
+    @property
+    def moved(self) -> bool:
+        """Whether any weight ever moved."""
+        return any(not torch.equal(weights, self.weights[0]) for weights in self.weights)
+
+    def happened(self, event: str) -> bool:
+        """Return whether some step had this event."""
+        return any(event in events for events in self.events)
+
+
+def run(
+    function: Callable[..., Any], probe: Probe, like: Run | None = None, replayed: Run | None = None, start: int = 0
+) -> Run:
+    """Run a function's steps, and record what it calls. An error ends the run and is recorded, too.
+
+    Args:
+        function: The training step.
+        probe: What it gets.
+        like: End as soon as weights or losses differ from those of this run.
+        replayed: Let the model draw with the noise of this run.
+        start: Seed of the global generator, which `SmallVAE` itself does not use.
+    """
+    if like is None:
+        seed(start)
+    model, optimizer, x = probe.make().values()
+    record = Run(weights=[model.flat()])
+    optimizer.register_step_pre_hook(lambda *_: model.events.append("step"))
+    zero_grad = _noting(optimizer.zero_grad, "zero_grad", model)
+    backward = _noting(torch.autograd.backward, "backward", model)
+    for step in range(STEPS):
+        model.clear()
+        model.replayed = replayed.noise[step] if replayed else None
+        try:
+            with patch.object(torch.autograd, "backward", backward), patch.object(optimizer, "zero_grad", zero_grad):
+                value = function(model, optimizer, x)
+        except Exception as error:
+            record.error = error
+        record.events.append(model.events)
+        if "state" in model.codes:
+            record.states.append(model.codes["state"])
+        torch.rand(1)  # so that the global generator moves on from step to step
+        record.noise.append(_noise(model.codes))
+        if record.error:
+            break
+        record.returned.append(value.detach().clone() if isinstance(value, Tensor) else value)
+        record.weights.append(model.flat())
+        if like and not (
+            same(record.weights[-1], like.weights[step + 1]) and same(record.losses[-1], like.losses[step])
+        ):
+            break
+    return record
+
+
+def _noise(codes: dict[str, Any]) -> Tensor | None:
+    """Return the noise of a z that the model did not draw itself, (z - mu) / sigma; None if there is none."""
+    if not {"cloud", "z"} <= codes.keys() or not isinstance(codes["z"], Tensor):
+        return None
+    mu, logvar = (part.detach() for part in codes["cloud"])
+    z = codes["z"].detach()
+    if z.shape != mu.shape or torch.equal(z, mu) or ("own z" in codes and torch.equal(z, codes["own z"])):
+        return None
+    return (z - mu) / (0.5 * logvar).exp()
+
+
+def _noting(function: Callable[..., Any], event: str, model: SmallVAE) -> Callable[..., Any]:
+    def noted(*arguments: Any, **named: Any) -> Any:
+        model.events.append(event)
+        return function(*arguments, **named)
+
+    return noted
+
+
+def same_weights(a: Run, b: Run) -> bool:
+    """Return whether the weights agree after every step."""
+    return len(a.weights) == len(b.weights) and all(same(v, w) for v, w in zip(a.weights, b.weights, strict=True))
+
+
+def same_run(a: Run, b: Run) -> bool:
+    """Return whether losses and weights agree after every step, and nothing stopped."""
+    return not (a.error or b.error) and same_weights(a, b) and same(a.losses, b.losses)
+
+
+@dataclass
+class Sight:
+    """What was seen of a step on some probes, and what is expected."""
+
+    attempt: Callable[..., Any]
+    exercise: Exercise
+    probes: list[Probe]
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """What the step did with each probe."""
+        return [run(self.attempt, probe) for probe in self.probes]
+
+    @cached_property
+    def by_hand(self) -> bool:
+        """Whether the step draws z itself."""
+        return all(noise is not None for seen in self.runs for noise in seen.noise)
+
+    @cached_property
+    def expected(self) -> list[Run]:
+        """What the solution does, with the same noise."""
+        pairs = zip(self.probes, self.runs, strict=True)
+        return [run(self.exercise.answer, probe, None, seen if self.by_hand else None) for probe, seen in pairs]
+
+    @cached_property
+    def weights_right(self) -> bool:
+        """Whether all weights are where they should be."""
+        return all(map(same_weights, self.runs, self.expected))
+
+    @cached_property
+    def losses_right(self) -> bool:
+        """Whether the losses are what they should be."""
+        return all(same(a.losses, b.losses) for a, b in zip(self.runs, self.expected, strict=True))
+
+    @property
+    def returned(self) -> list[Any]:
+        """All that the steps returned."""
+        return [value for seen in self.runs for value in seen.returned]
+
+    def of(self, mistake: Mistake, i: int) -> Run:
+        """Run a mistake on a probe, with the same noise, as long as it does the same."""
+        return run(mistake.function, self.probes[i], self.runs[i], self.runs[i] if self.by_hand else None)
+
+    def is_(self, mistake: Mistake) -> bool:
+        """Return whether a mistake leads to the same losses and weights."""
+        return all(same_run(seen, self.of(mistake, i)) for i, seen in enumerate(self.runs))
+
+    @property
+    def pictures(self) -> list[int]:
+        """The batch sizes."""
+        return [len(probe.make()["x"]) for probe in self.probes]
+
+    @property
+    def wrong(self) -> int:
+        """The number of the first probe on which weights differ or, if they never do, losses do."""
+        pairs = list(zip(self.runs, self.expected, strict=True))
+        differs = [not same_weights(*pair) for pair in pairs], [not same(a.losses, b.losses) for a, b in pairs]
+        return next((each.index(True) for each in differs if any(each)), 0)
+
+    def evidence(self) -> Evidence:
+        """Return losses and distances on the first probe that differs, and what was expected."""
+        i = self.wrong
+        seen, right = self.runs[i], self.expected[i]
+        came, wanted = (text.strip("[]") for text in _shown(seen.losses, right.losses))
+        about = f"Tried on a small VAE ({self.probes[i].about}; always the same pictures):"
+        if same_weights(seen, right):
+            if not seen.losses.isfinite().all():  # what came back is no number, and is shown as it is
+                came = ", ".join(numbers(value) for value in seen.returned)
+            return Evidence(about, ((f"returned in {STEPS} steps", came), ("expected", wanted)))
+        ways, right_ways = _shown(_ways(seen), _ways(right))
+        rows = (f"losses of {STEPS} steps", f"[{came}]"), ("expected", f"[{wanted}]")
+        how_far = ("how far from the start the weights are after each", ways), ("expected", right_ways)
+        return Evidence(about, rows + how_far)
+
+
+def _shown(got: Tensor, expected: Tensor) -> tuple[str, str]:
+    return (numbers(got), numbers(expected)) if same(got, expected) else apart(got, expected)
+
+
+def _ways(seen: Run) -> Tensor:
+    """Return the distances of the weights from the start, after each step."""
+    return torch.stack([(after - seen.weights[0]).norm() for after in seen.weights[1:]])
+
+
+def by_steps(attempt: Attempt, exercise: Exercise) -> Verdict:
+    """Compare losses and weights over a few steps with the solution's; name what was not called, or the mistake."""
+    sight = Sight(attempt, exercise, [probe for probe in exercise.probes if not probe.sure])
+    for seen in sight.runs:
+        if seen.error:
+            return _stopped(seen, sight)
+    unfair = _unfair(attempt) if sight.by_hand else ""
+    plain = all(isinstance(value, Real) and not isinstance(value, bool) for value in sight.returned)
+    if sight.weights_right and sight.losses_right and plain and not unfair:
+        if _seeds(attempt, sight.probes[0]):
+            return exercise.named("fixed-seed")
+        own = " (You draw z yourself, and rightly so; `model(x)` does it, too.)" if sight.by_hand else ""
+        return _of_sure(sight) or exercise.passes(own)
+    if slug := _by_calls(sight) or _by_return(sight):
+        return exercise.named(slug, sight.evidence())
+    by_numbers = all(seen.losses[0].isfinite() for seen in sight.runs) and not sight.weights_right
+    if by_numbers and (slug := exercise.first(sight.is_)):
+        return exercise.named(slug, sight.evidence())
+    if unfair:
+        why = f"You draw z yourself (`model(x)` does it for you), and the draw is not a fair one. {unfair}"
+        return exercise.wrong(why, None if sight.weights_right else sight.evidence())
+    if by_numbers and (found := _by_first_loss(sight)):
+        return exercise.named(found[0], sight.evidence(), also=found[1])
+    words = _in_words(sight)
+    if not sight.weights_right and not sight.by_hand and not sight.runs[0].happened("forward"):
+        words = f"The check could not see how z is drawn in your step; let `model(x)` encode, draw and decode. {words}"
+    return exercise.wrong(words, sight.evidence())
+
+
+def _stopped(seen: Run, sight: Sight) -> Verdict:
+    """Name the mistake that raises the same error in the same place; raise the error again if there is none."""
+    error, exercise = seen.error, sight.exercise
+    assert error is not None
+    what = kind_of_error(error) if isinstance(error, Stopped) else ""
+    if what == "no gradient" and seen.happened("without gradients"):
+        return exercise.named("no-grad", None, str(error))
+    if what == "device" and not seen.happened("forward"):
+        other = run(exercise.mistake("get-device").function, sight.probes[0]).error
+        if str(other) == str(error.__cause__):
+            return exercise.named("get-device", None, str(error))
+    raise error
+
+
+def _of_sure(sight: Sight) -> Verdict | None:
+    """Judge a step that is right on ordinary models with a decoder that is sure; None if it is right there, too."""
+    exercise = sight.exercise
+    sure = Sight(sight.attempt, exercise, [probe for probe in exercise.probes if probe.sure])
+    if any(seen.error for seen in sure.runs) or all(map(same_run, sure.runs, sure.expected)):
+        return None
+    slug = bound_by(*((seen.losses, right.losses) for seen, right in zip(sure.runs, sure.expected, strict=True)))
+    if slug in exercise.mistakes_by_slug:
+        return exercise.named(slug, sure.evidence())
+    return exercise.wrong("With usual logits your step is right; where the decoder is sure, not.", sure.evidence())
+
+
+def _seeds(attempt: Attempt, probe: Probe) -> bool:
+    """Return whether the step sets the global seed: the generator's states then agree, wherever it started."""
+    first, second = (run(attempt, probe, start=start) for start in (11, 12))
+    states = [*first.states[1:], *second.states[1:]]
+    whole = len(first.states) == len(second.states) == STEPS and not (first.error or second.error)
+    return whole and all(torch.equal(state, states[0]) for state in states)
+
+
+def _unfair(attempt: Attempt) -> str:
+    """Describe what is wrong with the noise that a function draws for a large batch; '' if nothing is."""
+    seen = run(attempt, Probe(small(500, 3, torch.optim.SGD, 0.0)))
+    if seen.error or any(noise is None or not noise.isfinite().all() for noise in seen.noise):
+        return "For a large batch, the dice behind z can't be read."
+    first, again, _ = (noise.double() for noise in seen.noise if noise is not None)
+    fault, how = Sample(first, again).fault
+    if fault == "together" and bool((first - first[:, :1]).abs().max() < 1e-3):
+        return "All numbers of a code share one roll."
+    if fault in ("center", "width", "shape"):
+        return f"(z - mu) / sigma with sigma = exp(logvar / 2) should be standard normal, and is not: {how}."
+    return {
+        "repeats": "Two steps roll the same ones.",
+        "constant": "All pictures of a batch share one roll.",
+        "together": "All numbers of a code move together, as if they came of one roll (up to sign and scale).",
+    }.get(fault, how)
+
+
+def _by_calls(sight: Sight) -> str | None:
+    """Return the mistake that the calls alone show; None if there is none."""
+    seen, events = sight.runs[0], sight.runs[0].events[0]
+    parts, steps = "a part" in events or "a picture" in events, events.count("step")
+    if steps > 1 and parts:
+        each = all(
+            run.events[0].count("step") == run.events[0].count("a picture") == n and "a part" not in run.events[0]
+            for run, n in zip(sight.runs, sight.pictures, strict=True)
+        )
+        if each:
+            return "step-per-picture"
+        raise Stopped(
+            f"There is more than one step in a call: `optimizer.step()` is called {steps} times, on parts of a batch "
+            f"of {sight.pictures[0]}. One training step moves the weights once, along the gradient of the mean over "
+            "the whole batch."
+        )
+    if steps > 1:
+        return "several-steps"
+    forward = [place for place, event in enumerate(events) if event == "forward"]
+    if forward and steps and forward[0] < events.index("step") < forward[-1]:
+        return "loss-after-step"
+    if len(forward) > 1 and not parts:
+        return "called-twice"
+    if "in eval mode" in events:
+        return "eval-mode"
+    if seen.moved:
+        return None if seen.happened("step") else "own-optimizer"
+    if not seen.happened("step"):
+        return "no-step" if seen.happened("backward") else "no-backward"
+    if not seen.happened("backward"):
+        return "no-backward"
+    if events.index("step") < events.index("backward"):
+        return "step-before-backward"
+    return "zero-grad-too-late" if "zero_grad" in events[events.index("backward") :] else "detached"
+
+
+def _by_return(sight: Sight) -> str | None:
+    """Return the mistake in what a right step returns; None if there is none."""
+    if sight.weights_right and all(value is None for value in sight.returned):
+        return "returns-nothing"
+    tensors = all(isinstance(value, Tensor) for value in sight.returned)
+    return "returns-tensor" if sight.weights_right and sight.losses_right and tensors else None
+
+
+def _by_first_loss(sight: Sight) -> tuple[str, str] | None:
+    """Return the mistake with this first loss, of a step with another mistake besides, and the other in words."""
+    first, right = (torch.stack([seen.losses[0] for seen in each]) for each in (sight.runs, sight.expected))
+    pictures = torch.tensor([float(n) for n in sight.pictures])
+    for slug, mistake in sight.exercise.mistakes_by_slug.items() if not same(first, right) else ():
+        values = []
+        for i in range(len(sight.runs)):
+            other = sight.of(mistake, i)
+            if other.error or not any(same(first[i], other.losses[0] * times) for times in (1, pictures[i])):
+                break
+            values.append(other.losses[0])
+        if len(values) < len(first) or same(torch.stack(values), right):
+            continue
+        if same(first, torch.stack(values)):
+            return slug, " And something else: the way from the loss to the weights is not right, either."
+        if same(first, torch.stack(values) * pictures):
+            return slug, " And something else: you sum over the batch, where the course averages."
+    return None
+
+
+def _in_words(sight: Sight) -> str:
+    """Describe what differs, if no known mistake does the same."""
+    a, b = sight.runs[sight.wrong], sight.expected[sight.wrong]
+    if any(value is None for value in a.returned):
+        return "Your function returned nothing (`None`): is a `return` missing?"
+    if not all(isinstance(value, float | int | Tensor) for value in a.returned):
+        return f"Your function returned {kind(a.returned[0])}; the loss as a float is expected."
+    if sight.weights_right:
+        pairs = [(seen.losses, right.losses) for seen, right in zip(sight.runs, sight.expected, strict=True)]
+        rule = relation(pairs)
+        if all(same(losses, right * n) for (losses, right), n in zip(pairs, sight.pictures, strict=True)):
+            rule = "It is the sum over the batch; its mean is expected."
+        return f"The weights move as they should, but the loss that you return is another one. {rule}"
+    if not a.moved:
+        return "No weight moves in your step."
+    loss_right = same(a.losses[0], b.losses[0])
+    way, wanted = a.weights[1] - a.weights[0], b.weights[1] - b.weights[0]
+    if same(way, wanted):
+        loss = "The loss of the first step is right" if loss_right else "The loss that you return is another one"
+        if not torch.allclose(way, wanted, rtol=1e-5, atol=2e-6 * wanted.abs().max().item()):
+            return f"{loss}; the step that it makes is nearly, but not exactly, the right one."
+        return f"{loss}; the weights after the first step are right, and those after later ones are not."
+    rule = relation([(way, wanted)]).replace("Everything", "The first step")
+    loss = "The loss of the first step is right, but" if loss_right else "The loss is another one, and"
+    return f"{loss} the weights after it are not those of a step on the mean negative ELBO. {rule}"
