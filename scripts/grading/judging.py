@@ -13,14 +13,14 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Unicode
 
-from vae_utils.exercises.exercise import Observation
-from vae_utils.exercises.verdict import LOOKS, Shown
+from vae_utils.exercises.values import Observation
+from vae_utils.exercises.verdict import LOOKS, Shown, Verdict
 
 from .cells import is_test, split
 from .course import Course
 from .kernel.observer import MIME
 from .markup import harmless
-from .question import Verdict, judge, read
+from .question import judge, read
 from .submission_log import Resources, log_of
 
 HIDDEN = re.compile(r"^### BEGIN HIDDEN TESTS\n.*?^### END HIDDEN TESTS\n?", re.DOTALL | re.MULTILINE)
@@ -46,11 +46,11 @@ class JudgeAnswers(NbGraderPreprocessor):
             if part in reports[name]:
                 verdict = judge(questions[name], part, reports[name])
             else:
-                verdict = Verdict(False, _why_nothing(cell), attempted=False)
+                verdict = Verdict(None, None, _why_nothing(cell))
             if verdict.mistake and verdict.mistake in (
                 earlier.mistake for other, earlier in log.verdicts.items() if split(other)[0] == name
             ):
-                verdict = replace(verdict, text="The same mistake as above.")
+                verdict = replace(verdict, headline="The same mistake as above.", evidence=None)
             log.verdicts[test] = verdict
             cell.source = HIDDEN.sub("", cell.source)  # the page shows what the student knows
             cell.outputs = [_output(verdict, float(cell.metadata.nbgrader.points), questions[name].parts[part].about)]
@@ -82,12 +82,12 @@ def _why_nothing(cell: NotebookNode) -> str:
 
 def _output(verdict: Verdict, points: float, about: str) -> NotebookNode:
     """Return an output with the verdict for the eye, and as `text/plain` the points for nbgrader."""
-    earned = points if verdict.right else 0.0
-    sign, color = LOOKS[verdict.right if verdict.attempted else None]
+    earned = points if verdict.passed else 0.0
+    sign, color = LOOKS[verdict.passed]
     title = f"{sign} {earned:g} of {points:g} point{'s' * (points != 1)}"
     if verdict.mistake:
         title += f": {verdict.mistake}"
-    text = verdict.text if verdict.right or not about else f"{about}\n\n{verdict.text}"
+    text = verdict.message if verdict.passed or not about else f"{about}\n\n{verdict.message}"
     html = Shown(title, text, color)._repr_html_()
     return nbformat.v4.new_output(
         "execute_result", {"text/html": html, "text/plain": f"{earned}"}, execution_count=None

@@ -14,8 +14,10 @@ from typing import Any
 import torch
 
 from vae_utils.exercises.attempt import guard, seed
-from vae_utils.exercises.compare import as_double, difference, numbers, relation, same
-from vae_utils.exercises.exercise import VALUE, Observation, Probe, observe
+from vae_utils.exercises.compare import as_double, numbers, same
+from vae_utils.exercises.exercise import Probe
+from vae_utils.exercises.values import VALUE, Observation, in_words, observe
+from vae_utils.exercises.verdict import Evidence, Verdict
 
 from .kernel.observer import Other, decode, encode
 
@@ -56,6 +58,11 @@ class Part:
     gradients: tuple[str, ...] = ()
     pick: int | None = None
     tolerance: float | None = None
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """What of an observation is compared."""
+        return tuple(f"gradient of {name}" for name in self.gradients) or (VALUE,)
 
     def agrees(self, got: Observation, expected: Observation, key: str) -> bool:
         """Return whether an observation is as expected, as far as this part looks."""
@@ -116,23 +123,6 @@ class Question:
         return seen
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a part is worth, and why.
-
-    Attributes:
-        right: All its points, or none.
-        text: The feedback.
-        mistake: The known mistake's slug, or None.
-        attempted: False if there was nothing to judge.
-    """
-
-    right: bool
-    text: str
-    mistake: str | None = None
-    attempted: bool = True
-
-
 def probes_of(questions: Iterable[Question]) -> dict[str, Any]:
     """Return what the kernel needs to know about each test, for JSON: names and probes, no answers."""
     return {
@@ -171,7 +161,7 @@ def read(report: Any, part: Part) -> list[Observation]:
 
 
 def judge(question: Question, name: str, seen: Mapping[str, list[Observation]]) -> Verdict:
-    """Judge one part of a question.
+    """Judge one part of a question; its verdict gives all of its points, or none.
 
     Args:
         question: The question.
@@ -180,28 +170,30 @@ def judge(question: Question, name: str, seen: Mapping[str, list[Observation]]) 
     """
     part, got = question.parts[name], seen[name]
     if got and "stub" in got[0]:
-        return Verdict(False, "Not attempted: the function is still the stub.", attempted=False)
+        return Verdict(None, None, "Not attempted: the function is still the stub.")
     expected = question.observed(name, question.answer)
     for i, wanted in enumerate(expected):
         if i >= len(got):
-            return Verdict(False, "Your function was not looked at on all probes: an earlier call took too long.")
-        if "stopped" in got[i] and not question.parameters and "NameError" in got[i]["stopped"]:
-            return Verdict(False, "Not attempted: the cell above gives no number.", attempted=False)
+            return Verdict(False, None, "Your function was not looked at on all probes: an earlier call took too long.")
         if "stopped" in got[i]:
-            return Verdict(False, f"{got[i]['stopped']}\n\n{_arguments(part.probes[i])}".strip())
-        keys = [key for key in _compared(part) if not part.agrees(got[i], wanted, key)]
-        if not keys:
+            if not question.parameters and "NameError" in got[i]["stopped"]:
+                return Verdict(None, None, "Not attempted: the cell above gives no number.")
+            return Verdict(False, None, got[i]["stopped"], _evidence(part.probes[i], {}))
+        key = next((key for key in part.compared if not part.agrees(got[i], wanted, key)), None)
+        if key is None:
             continue
-        evidence = _evidence(part.probes[i], keys[0], part.picked(got[i].get(keys[0])), part.picked(wanted[keys[0]]))
+        a, b = part.picked(got[i].get(key)), part.picked(wanted[key])
+        evidence = _evidence(part.probes[i], {"came out" if key == VALUE else key: a, "expected": b})
         for mistake in question.mistakes:
             if _is(mistake, question, seen):
-                return Verdict(False, f"{mistake.why}\n\n{evidence}", mistake.slug)
-        return Verdict(False, f"{_in_words(part, keys[0], i, got, expected)}\n\n{evidence}".strip())
-    return Verdict(True, part.about)
-
-
-def _compared(part: Part) -> tuple[str, ...]:
-    return tuple(f"gradient of {name}" for name in part.gradients) or (VALUE,)
+                return Verdict(False, mistake.slug, mistake.why, evidence)
+        pairs = [
+            (part.picked(x[key]), part.picked(y[key]))
+            for x, y in zip(got, expected, strict=False)
+            if key in x and key in y
+        ]
+        return Verdict(False, None, _in_words(key, a, b, pairs), evidence)
+    return Verdict(True, None, part.about)
 
 
 def _count(value: Any) -> int:
@@ -243,39 +235,20 @@ def _is(mistake: Mistake, question: Question, seen: Mapping[str, list[Observatio
     return all_values and (values_differ or all_gradients)
 
 
-def _in_words(part: Part, key: str, i: int, got: list[Observation], expected: list[Observation]) -> str:
-    """Describe how what was observed under that key on probe `i` differs; '' if there are no words for it."""
-    a, b = part.picked(got[i].get(key)), part.picked(expected[i][key])
+def _in_words(key: str, a: Any, b: Any, pairs: list[tuple[Any, Any]]) -> str:
+    """Describe how what was observed under that key differs; '' if there are no words for it."""
     if isinstance(a, Other):
         return f"Your function returned {a}."
-    if key != VALUE and a is None:
-        return (
-            f"No gradient reaches `{key.removeprefix('gradient of ')}`: something cuts the path "
-            "(`.detach()`, `.item()`, `.data`, `torch.no_grad()`, NumPy, a new `torch.tensor(...)`)."
-        )
     if isinstance(a, tuple) or isinstance(b, tuple):
         return ""
-    words = difference(a, b)
-    if not words:
-        pairs = [
-            (part.picked(x[key]), part.picked(y[key]))
-            for x, y in zip(got, expected, strict=False)
-            if key in x and key in y
-        ]
-        words = relation([pair for pair in pairs if not any(isinstance(one, Other | tuple) for one in pair)])
-    return words if key == VALUE else f"The {key} is not right. {words}".strip()
+    plain = [pair for pair in pairs if not any(isinstance(one, Other | tuple) for one in pair)]
+    return in_words(key, a, b, plain, value_seen=False)
 
 
-def _arguments(probe: Arguments) -> str:
-    lines = [f"    {name} = {numbers(value)}" for name, value in probe.items()]
-    return "This went in:\n\n" + "\n".join(lines) if lines else ""
-
-
-def _evidence(probe: Arguments, key: str, got: Any, expected: Any) -> str:
-    a = "came out" if key == VALUE else key
-    width = max(len(a), len("expected"))
-    lines = [f"    {a:>{width}}: {_shown(got)}", f"    {'expected':>{width}}: {_shown(expected)}"]
-    return (_arguments(probe) + "\n" + "\n".join(lines)).lstrip("\n")
+def _evidence(probe: Arguments, results: Arguments) -> Evidence | None:
+    """Return what went in, and these results."""
+    rows = tuple((name, _shown(value)) for name, value in (*probe.items(), *results.items()))
+    return Evidence("This went in:" if probe else "", rows) if rows else None
 
 
 def _shown(value: Any) -> str:

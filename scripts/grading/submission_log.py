@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from .question import Verdict
+from vae_utils.exercises.verdict import Verdict
 
 Resources = dict[str, Any]  # what nbgrader hands from step to step
 

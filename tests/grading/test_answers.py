@@ -48,13 +48,13 @@ TERMS = ("example", "2027-spring")
 @pytest.mark.parametrize("name", TERMS)
 def test_known_mistakes_lose_exactly_their_points(assignment: str, name: str) -> None:
     for question in questions(assignment, term(name)).values():
-        assert all(verdict.right for verdict in verdicts(question, question.answer).values()), question.name
+        assert all(verdict.passed for verdict in verdicts(question, question.answer).values()), question.name
         for mistake in question.mistakes:
             found = verdicts(question, mistake.function)
-            lost = tuple(part for part, verdict in found.items() if not verdict.right)
+            lost = tuple(part for part, verdict in found.items() if not verdict.passed)
             assert lost == mistake.loses, f"{question.name}: {mistake.slug}"
             assert {found[part].mistake for part in lost} == {mistake.slug}, f"{question.name}: {mistake.slug}"
-            assert all(mistake.why in found[part].text for part in lost)
+            assert all(mistake.why in found[part].message for part in lost)
 
 
 def tried(assignment: str, name: str, function: Callable[..., Any]) -> list[str]:
@@ -98,7 +98,7 @@ def test_other_right_answers_score_full(assignment: str) -> None:
     assert set(RIGHT[assignment]) == {name for name, question in found.items() if question.parameters}
     for name, function in RIGHT[assignment].items():
         for part, verdict in verdicts(found[name], function).items():
-            assert verdict.right, f"{name}-{part}: {verdict.text}"
+            assert verdict.passed, f"{name}-{part}: {verdict.message}"
 
 
 def ready_made() -> Iterator[tuple[str, Callable[..., Any]]]:
@@ -138,7 +138,7 @@ def test_ready_made_functions_score_zero() -> None:
         if question.parameters
         for name, function in candidates
         for part, verdict in verdicts(question, called_as(question, function)).items()
-        if verdict.right
+        if verdict.passed
     ]
     assert not earned
 
@@ -155,7 +155,7 @@ def test_numbers_by_hand_differ_from_their_mistakes_in_every_term() -> None:
                     continue
                 for mistake in question.mistakes:
                     found = verdicts(question, mistake.function)
-                    lost = tuple(part for part, verdict in found.items() if not verdict.right)
+                    lost = tuple(part for part, verdict in found.items() if not verdict.passed)
                     assert lost == mistake.loses, (numbers[assignment], mistake.slug)
 
 
@@ -179,7 +179,7 @@ def points_of(notebook: nbformat.NotebookNode, assignment: str, monkeypatch: pyt
             with contextlib.suppress(Exception):
                 exec(cell.source, space)
     return {
-        f"{name}-{part}": judge(question, part, reports[name]).right
+        f"{name}-{part}": judge(question, part, reports[name]).passed is True
         for name, question in found.items()
         for part in question.parts
     }

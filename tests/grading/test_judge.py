@@ -21,9 +21,9 @@ def test_numbers_by_hand_may_be_rounded_and_of_any_kind() -> None:
     exact = questions("reparameterization", term())["exact"]
     a, b = exact.answer()
     for value in ((a, b), [a, b], (torch.tensor(a), torch.tensor(b)), torch.tensor([a, b]), (round(a, 2), round(b, 2))):
-        assert all(verdict.right for verdict in verdicts(exact, lambda value=value: value).values()), value
+        assert all(verdict.passed for verdict in verdicts(exact, lambda value=value: value).values()), value
     for wrong in (None, "2", (), (a,), (a, b, b), a, {"a": a}, (b, a), (float("nan"), float("nan"))):
-        assert not any(verdict.right for verdict in verdicts(exact, lambda wrong=wrong: wrong).values()), wrong
+        assert not any(verdict.passed for verdict in verdicts(exact, lambda wrong=wrong: wrong).values()), wrong
 
 
 def broken(kind: str) -> Callable[..., Any]:
@@ -40,8 +40,8 @@ def broken(kind: str) -> Callable[..., Any]:
 @pytest.mark.parametrize("kind", ["raises", "none", "text", "list", "numpy", "whole"])
 def test_broken_answers_earn_nothing_and_are_told_why(kind: str) -> None:
     found = verdicts(questions("loss", term())["kl_between"], broken(kind))
-    assert not any(verdict.right for verdict in found.values())
-    assert all(len(verdict.text) > 20 and verdict.mistake is None for verdict in found.values())
+    assert not any(verdict.passed for verdict in found.values())
+    assert all(len(verdict.message) > 20 and verdict.mistake is None for verdict in found.values())
 
 
 @pytest.mark.parametrize(

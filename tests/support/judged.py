@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from scripts.grading.kernel.observer import report
-from scripts.grading.question import Observation, Question, Verdict, judge, probes_of, read
+from scripts.grading.question import Observation, Question, judge, probes_of, read
+from vae_utils.exercises.verdict import Verdict
 
 
 def verdicts(question: Question, function: Callable[..., Any]) -> dict[str, Verdict]:

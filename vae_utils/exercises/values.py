@@ -64,16 +64,22 @@ def alike(got: Sequence[Observation], other: Sequence[Observation], expected: Se
     return all(map(agree, got, other))
 
 
-def in_words(name: str, a: Any, b: Any, pairs: list[tuple[Any, Any]]) -> str:
-    """Describe how what was observed under a name (`a`, not `b`) differs, and what rule all pairs follow."""
-    which = name.removeprefix("gradient of ")
-    if name != VALUE and a is None:
+def in_words(name: str, a: Any, b: Any, pairs: list[tuple[Any, Any]], value_seen: bool = True) -> str:
+    """Describe how what was observed under a name (`a`, not `b`) differs, and what rule all pairs follow.
+
+    If it is a gradient, the values are right, unless they were not looked at (`value_seen`).
+    """
+    words = difference(a, b) or relation(pairs)
+    if name == VALUE:
+        return words
+    if a is None:
         return (
-            f"The numbers are right, but no gradient reaches `{which}`: something cuts the path "
-            "(`.detach()`, `.item()`, `.data`, `torch.no_grad()`, NumPy, a new `torch.tensor(...)`)."
+            f"{'The numbers are right, but no' if value_seen else 'No'} gradient reaches "
+            f"`{name.removeprefix('gradient of ')}`: something cuts the path (`.detach()`, `.item()`, `.data`, "
+            "`torch.no_grad()`, NumPy, a new `torch.tensor(...)`)."
         )
-    opening = "" if name == VALUE else f"What it returns is right. What is not: the {name}. "
-    return opening + (difference(a, b) or relation(pairs))
+    opening = f"What it returns is right. What is not: the {name}." if value_seen else f"The {name} is not right."
+    return f"{opening} {words}"
 
 
 def block(probe: Probe, results: dict[str, str]) -> Evidence:

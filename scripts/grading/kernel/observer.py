@@ -139,11 +139,12 @@ def report(function: Callable[..., Any], test: dict[str, Any]) -> list[dict[str,
         test: The test's entry in the file of probes (see `question.probes_of`).
     """
     from vae_utils.exercises.attempt import Attempt, Stopped, complaint, guard, is_stub, seed
-    from vae_utils.exercises.exercise import Probe, observe
+    from vae_utils.exercises.exercise import Probe
+    from vae_utils.exercises.values import observe
 
     name, parameters = test["name"], tuple(test["parameters"])
     if parameters and (wrong := complaint(function, name, parameters, len(parameters))):
-        return [{"stopped": wrong.split(" Write `exercises")[0]}]
+        return [{"stopped": wrong}]
     if parameters and is_stub(function):
         return [{"stub": True}]
     if name in SLOW:
