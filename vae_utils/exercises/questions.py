@@ -6,27 +6,11 @@ that says how to answer. What is shown before an answer gives nothing away.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from html import escape
 from typing import Any
-
-__all__ = [
-    "QUESTIONS",
-    "Answer",
-    "Choice",
-    "Question",
-    "averaged_pixels",
-    "density_above_one",
-    "free_clouds",
-    "gradient_of_a_draw",
-    "made_up_codes",
-    "negative_loss",
-    "shuffled_clouds",
-    "shuffled_codes",
-    "tenth_of_the_error",
-    "which_scatters_more",
-]
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # Okabe & Ito's green, vermilion and a grey: marks beside words, never the only sign.
@@ -150,315 +134,197 @@ def _paragraph(html: str) -> str:
     return f'<div style="line-height: 1.45; white-space: normal; padding: 3px 0">{html}</div>'
 
 
+def _question(name: str, text: str) -> Question:
+    """Read a question: what is asked, then choices, each under a "-" or, if right, a "*", and why, after a ">"."""
+    parts = [" ".join(part.split()) for part in re.split(r"\n    +(?=[-*>] )", text)]
+    pairs = zip(parts[1::2], parts[2::2], strict=True)
+    return Question(name, parts[0], tuple(Choice(text[2:], why[2:], text[0] == "*") for text, why in pairs))
+
+
 # 00_warm_up
 
-density_above_one = Question(
+density_above_one = _question(
     "density_above_one",
-    "A probability is never above 1. Can a density be?",
-    (
-        Choice(
-            "No. A density is the probability of one exact number.",
-            "The probability of one exact number is 0. A density is probability per unit of length, and only areas "
-            "under it are probabilities.",
-        ),
-        Choice(
-            "Yes, as long as the area under it is 1.",
-            "Squeeze all draws into little room and the curve has to rise, or its area would not be 1. With σ = 0.2 it "
-            "reaches almost 2. So −log of a density may be below 0, and a loss made of it may be, too.",
-            right=True,
-        ),
-        Choice(
-            "No. Above 1 its area would be more than 1.",
-            "An area is height times width. A curve that is high may be narrow: a block of height 2 and width 1/2 has "
-            "area 1.",
-        ),
-        Choice(
-            "Yes, if there are enough draws.",
-            "The number of draws is divided out. More draws make the bars less ragged, not higher.",
-        ),
-    ),
+    """A probability is never above 1. Can a density be?
+    - No. A density is the probability of one exact number.
+      > The probability of one exact number is 0. A density is probability per unit of length, and only areas under it
+        are probabilities.
+    * Yes, as long as the area under it is 1.
+      > Squeeze all draws into little room and the curve has to rise, or its area would not be 1. With σ = 0.2 it
+        reaches almost 2. So −log of a density may be below 0, and a loss made of it may be, too.
+    - No. Above 1 its area would be more than 1.
+      > An area is height times width. A curve that is high may be narrow: a block of height 2 and width 1/2 has area 1.
+    - Yes, if there are enough draws.
+      > The number of draws is divided out. More draws make the bars less ragged, not higher.""",
 )
 
-tenth_of_the_error = Question(
+tenth_of_the_error = _question(
     "tenth_of_the_error",
-    "You estimate an expectation by an average over draws, and want a tenth of the error. How many times as many "
-    "draws does it take?",
-    (
-        Choice(
-            "About 3 times, the root of 10.",
-            "It is the other way round: the root is taken of the number of draws. With 3 times the draws, the error is "
-            "still 1/√3, or 58 %, of what it was.",
-        ),
-        Choice(
-            "10 times.",
-            "The errors of single draws partly cancel, but only as fast as 1/√n: 10 times the draws divide the error "
-            "by √10, about 3.2.",
-        ),
-        Choice(
-            "That depends on how much f(z) scatters.",
-            "The scatter of f(z) says how large the error is, before and after. The error is the scatter over √n, so "
-            "the scatter drops out of the ratio.",
-        ),
-        Choice(
-            "100 times.",
-            "The error shrinks like 1/√n, and √100 = 10. That is slow, but the average is right on average from the "
-            "first draw on.",
-            right=True,
-        ),
-    ),
+    """You estimate an expectation by an average over draws, and want a tenth of the error. How many times as many draws
+    does it take?
+    - About 3 times, the root of 10.
+      > It is the other way round: the root is taken of the number of draws. With 3 times the draws, the error is still
+        1/√3, or 58 %, of what it was.
+    - 10 times.
+      > The errors of single draws partly cancel, but only as fast as 1/√n: 10 times the draws divide the error by √10,
+        about 3.2.
+    - That depends on how much f(z) scatters.
+      > The scatter of f(z) says how large the error is, before and after. The error is the scatter over √n, so the
+        scatter drops out of the ratio.
+    * 100 times.
+      > The error shrinks like 1/√n, and √100 = 10. That is slow, but the average is right on average from the first
+        draw on.""",
 )
 
 # 01_autoencoder
 
-shuffled_codes = Question(
+shuffled_codes = _question(
     "shuffled_codes",
-    "The plane of codes is cut into tiles, and the tiles are shuffled. The decoder puts every code back before it "
-    "decodes. What happens to the loss?",
-    (
-        Choice(
-            "It grows, since neighbors are torn apart.",
-            "They are, but the loss never looks at neighbors. It compares each picture with what comes back of it, and "
-            "what comes back is the same as before.",
-        ),
-        Choice(
-            "It grows a little, for the pictures whose codes lie near a cut.",
-            "A code is a point: it lies on one side of a cut or on the other, and is put back exactly. (Remember this "
-            "answer in notebook 02, where a code becomes a cloud.)",
-        ),
-        Choice(
-            "It stays the same.",
-            "The decoder undoes the shuffle, so every picture comes back as before. The loss counts what comes back. "
-            "Nothing in it asks the codes for order.",
-            right=True,
-        ),
-        Choice(
-            "It falls, since crowded tiles get more room.",
-            "Tiles move as a whole, so no code gets more room. And what is decoded are the old places, as before.",
-        ),
-    ),
+    """The plane of codes is cut into tiles, and the tiles are shuffled. The decoder puts every code back before it
+    decodes. What happens to the loss?
+    - It grows, since neighbors are torn apart.
+      > They are, but the loss never looks at neighbors. It compares each picture with what comes back of it, and what
+        comes back is the same as before.
+    - It grows a little, for the pictures whose codes lie near a cut.
+      > A code is a point: it lies on one side of a cut or on the other, and is put back exactly. (Remember this answer
+        in notebook 02, where a code becomes a cloud.)
+    * It stays the same.
+      > The decoder undoes the shuffle, so every picture comes back as before. The loss counts what comes back. Nothing
+        in it asks the codes for order.
+    - It falls, since crowded tiles get more room.
+      > Tiles move as a whole, so no code gets more room. And what is decoded are the old places, as before.""",
 )
 
-made_up_codes = Question(
+made_up_codes = _question(
     "made_up_codes",
-    "You make up codes for the autoencoder with 8 numbers: some from N(0, I), some from a Gaussian with the means, "
-    "spreads and correlations of the training pictures' codes. What comes back?",
-    (
-        Choice(
-            "Pictures nearer to real ones from the fitted Gaussian.",
-            "Its codes lie about where the codes of pictures lie, and there the decoder was trained. N(0, I) has "
-            "another center, width and shape, and much of it is where nothing ever asked the decoder to do well. "
-            "The autoencoder does not say where its codes live; you have to go and measure.",
-            right=True,
-        ),
-        Choice(
-            "Much the same from both, since training keeps codes near N(0, I).",
-            "Nothing asks for that. The loss looks at what comes back and never at where the code was. The plane "
-            "of two numbers showed how odd the places are.",
-        ),
-        Choice(
-            "Better pictures from N(0, I), since it is smooth and has no gaps.",
-            "Smooth it is, but it lies in another place than the codes do. A code far from all others is one for which "
-            "nothing ever asked the decoder to do well.",
-        ),
-        Choice(
-            "Nothing of use from either, since no picture has these codes.",
-            "The decoder makes something of any 8 numbers. Near the codes that it was trained on, this looks much like "
-            "a picture.",
-        ),
-    ),
+    """You make up codes for the autoencoder with 8 numbers: some from N(0, I), some from a Gaussian with the means,
+    spreads and correlations of the training pictures' codes. What comes back?
+    * Pictures nearer to real ones from the fitted Gaussian.
+      > Its codes lie about where the codes of pictures lie, and there the decoder was trained. N(0, I) has another
+        center, width and shape, and much of it is where nothing ever asked the decoder to do well. The autoencoder does
+        not say where its codes live; you have to go and measure.
+    - Much the same from both, since training keeps codes near N(0, I).
+      > Nothing asks for that. The loss looks at what comes back and never at where the code was. The plane of two
+        numbers showed how odd the places are.
+    - Better pictures from N(0, I), since it is smooth and has no gaps.
+      > Smooth it is, but it lies in another place than the codes do. A code far from all others is one for which
+        nothing ever asked the decoder to do well.
+    - Nothing of use from either, since no picture has these codes.
+      > The decoder makes something of any 8 numbers. Near the codes that it was trained on, this looks much like a
+        picture.""",
 )
 
 # 02_variational_autoencoder
 
-free_clouds = Question(
+free_clouds = _question(
     "free_clouds",
-    "The KL is what a cloud pays for being different from the prior N(0, I). Which clouds pay nothing?",
-    (
-        Choice(
-            "All clouds around 0, however wide.",
-            "Their center is free, their width is not. With two numbers, a cloud around 0 that is a tenth as wide as "
-            "the prior costs 3.62 nats.",
-        ),
-        Choice(
-            "Very narrow ones, almost points.",
-            "They pay most: the price contains −log σ², which grows without end as σ goes to 0. A point would cost "
-            "infinitely many nats.",
-        ),
-        Choice(
-            "All clouds that lie where the prior is dense.",
-            "To lie inside is not enough. A cloud a tenth as wide lies right in the middle of the prior and costs 3.62 "
-            "nats. What counts is how different the two are.",
-        ),
-        Choice(
-            "Only N(0, I) itself.",
-            "A KL is 0 only where the two distributions are the same: center 0 and width 1 along every axis. Such a "
-            "cloud says nothing about its picture, so a code that says something has its price.",
-            right=True,
-        ),
-    ),
+    """The KL is what a cloud pays for being different from the prior N(0, I). Which clouds pay nothing?
+    - All clouds around 0, however wide.
+      > Their center is free, their width is not. With two numbers, a cloud around 0 that is a tenth as wide as the
+        prior costs 3.62 nats.
+    - Very narrow ones, almost points.
+      > They pay most: the price contains −log σ², which grows without end as σ goes to 0. A point would cost infinitely
+        many nats.
+    - All clouds that lie where the prior is dense.
+      > To lie inside is not enough. A cloud a tenth as wide lies right in the middle of the prior and costs 3.62 nats.
+        What counts is how different the two are.
+    * Only N(0, I) itself.
+      > A KL is 0 only where the two distributions are the same: center 0 and width 1 along every axis. Such a cloud
+        says nothing about its picture, so a code that says something has its price.""",
 )
 
-shuffled_clouds = Question(
+shuffled_clouds = _question(
     "shuffled_clouds",
-    "The shuffle of notebook 01 left the autoencoder's loss as it was. Now the centers of the VAE's clouds are "
-    "shuffled, their widths are kept, and the decoder moves every draw back before it draws a picture. What happens to "
-    "the loss?",
-    (
-        Choice(
-            "Nothing, as in notebook 01: the decoder undoes the shuffle.",
-            "It undoes it for a draw that has stayed in its tile. But a cloud has a width. A draw that crosses a cut "
-            "lands in a tile that came from elsewhere, and is sent back to the wrong place.",
-        ),
-        Choice(
-            "It grows: some draws cross a cut and come back as another picture.",
-            "A cloud near a cut reaches over into a tile that is now a stranger's. Draws that land there are sent to "
-            "the wrong place, and the reconstruction pays. So the clouds make neighbors agree.",
-            right=True,
-        ),
-        Choice(
-            "Only the KL changes; what comes back stays the same.",
-            "The KL does change, as the centers move. But compare the reconstruction term before and after: draws that "
-            "cross a cut come back as something else.",
-        ),
-        Choice(
-            "It falls, since the clouds are spread more evenly.",
-            "The prior does not ask for even: it is densest around 0. And wherever a draw crosses a cut, the "
-            "reconstruction gets worse.",
-        ),
-    ),
+    """The shuffle of notebook 01 left the autoencoder's loss as it was. Now the centers of the VAE's clouds are
+    shuffled, their widths are kept, and the decoder moves every draw back before it draws a picture. What happens to
+    the loss?
+    - Nothing, as in notebook 01: the decoder undoes the shuffle.
+      > It undoes it for a draw that has stayed in its tile. But a cloud has a width. A draw that crosses a cut lands in
+        a tile that came from elsewhere, and is sent back to the wrong place.
+    * It grows: some draws cross a cut and come back as another picture.
+      > A cloud near a cut reaches over into a tile that is now a stranger's. Draws that land there are sent to the
+        wrong place, and the reconstruction pays. So the clouds make neighbors agree.
+    - Only the KL changes; what comes back stays the same.
+      > The KL does change, as the centers move. But compare the reconstruction term before and after: draws that cross
+        a cut come back as something else.
+    - It falls, since the clouds are spread more evenly.
+      > The prior does not ask for even: it is densest around 0. And wherever a draw crosses a cut, the reconstruction
+        gets worse.""",
 )
 
 # 03_reparameterization_trick
 
-gradient_of_a_draw = Question(
+gradient_of_a_draw = _question(
     "gradient_of_a_draw",
-    "z is drawn once with Normal(mu, sigma).sample() and once with torch.normal(mu, sigma). After backward() of the "
-    "reconstruction loss, what stands in mu.grad?",
-    (
-        Choice(
-            "It does not come to that: backward() stops with an error, since a draw has no derivative.",
-            "If only it did. Both run without a word, since the decoder's weights do get their gradient. That is why "
-            "this mistake lives so long in programs.",
-        ),
-        Choice(
-            "None, both times.",
-            "After .sample(), yes. torch.normal is worse: its z has a grad_fn, so a gradient does come back to mu, and "
-            "it looks as if all were well.",
-        ),
-        Choice(
-            "None after .sample(), zeros after torch.normal.",
-            ".sample() gives numbers without a past, so nothing arrives. After torch.normal something arrives, and it "
-            "is exactly 0 for every draw. Neither complains.",
-            right=True,
-        ),
-        Choice(
-            "The right gradient with noise, both times.",
-            "Noise would average out. Here the way back from z to mu is missing altogether: neither keeps how z would "
-            "have moved with mu.",
-        ),
-    ),
+    """z is drawn once with Normal(mu, sigma).sample() and once with torch.normal(mu, sigma). After backward() of the
+    reconstruction loss, what stands in mu.grad?
+    - It does not come to that: backward() stops with an error, since a draw has no derivative.
+      > If only it did. Both run without a word, since the decoder's weights do get their gradient. That is why this
+        mistake lives so long in programs.
+    - None, both times.
+      > After .sample(), yes. torch.normal is worse: its z has a grad_fn, so a gradient does come back to mu, and it
+        looks as if all were well.
+    * None after .sample(), zeros after torch.normal.
+      > .sample() gives numbers without a past, so nothing arrives. After torch.normal something arrives, and it is
+        exactly 0 for every draw. Neither complains.
+    - The right gradient with noise, both times.
+      > Noise would average out. Here the way back from z to mu is missing altogether: neither keeps how z would have
+        moved with mu.""",
 )
 
-which_scatters_more = Question(
+which_scatters_more = _question(
     "which_scatters_more",
-    "Take f(z) = (z − 5)² with μ = 1 and σ = 1. From one draw, both ways estimate the slope of the average in μ, and "
-    "both are right on average. Which one scatters more?",
-    (
-        Choice(
-            "The score function, with more than 100 times the variance.",
-            "495 against 4. The score function multiplies the value of the loss, which is large here, by a score that "
-            "is as often above 0 as below. The pathwise estimate, 2(z − 5), needs no more than the slope.",
-            right=True,
-        ),
-        Choice(
-            "The score function, with about twice the variance.",
-            "The right one, but far more than that: 495 against 4. The loss itself is about 17 here, and all of it is "
-            "multiplied by a score of random sign.",
-        ),
-        Choice(
-            "The pathwise one, since the slope of f changes from draw to draw.",
-            "It does, but mildly: 2(z − 5) has a variance of 4. Compare it with what f(z) · (z − μ) does from draw to "
-            "draw.",
-        ),
-        Choice(
-            "Neither: right on average means the same scatter.",
-            "Two estimates may have the same average and very different scatter. What differs is how many draws you "
-            "need until the average can be trusted.",
-        ),
-    ),
+    """Take f(z) = (z − 5)² with μ = 1 and σ = 1. From one draw, both ways estimate the slope of the average in μ, and
+    both are right on average. Which one scatters more?
+    * The score function, with more than 100 times the variance.
+      > 495 against 4. The score function multiplies the value of the loss, which is large here, by a score that is as
+        often above 0 as below. The pathwise estimate, 2(z − 5), needs no more than the slope.
+    - The score function, with about twice the variance.
+      > The right one, but far more than that: 495 against 4. The loss itself is about 17 here, and all of it is
+        multiplied by a score of random sign.
+    - The pathwise one, since the slope of f changes from draw to draw.
+      > It does, but mildly: 2(z − 5) has a variance of 4. Compare it with what f(z) · (z − μ) does from draw to draw.
+    - Neither: right on average means the same scatter.
+      > Two estimates may have the same average and very different scatter. What differs is how many draws you need
+        until the average can be trusted.""",
 )
 
 # 04_loss
 
-negative_loss = Question(
+negative_loss = _question(
     "negative_loss",
-    "The loss is −log p(x|z) plus the KL. Can it be negative when nothing is broken?",
-    (
-        Choice(
-            "No. A negative loss means that something is wrong.",
-            "−log p is negative wherever p is above 1, and a density may be above 1, as notebook 00 showed. So it "
-            "depends on whether p(x|z) is a density.",
-        ),
-        Choice(
-            "Yes, where the KL is negative.",
-            "A KL is never negative; it is 0 where the cloud is the prior and positive elsewhere. A negative loss has "
-            "to come from the other term.",
-        ),
-        Choice(
-            "Yes, with every likelihood, once the reconstructions are good enough.",
-            "Not with every one. A Bernoulli's p(x|z) is a probability, at most 1, so its −log is never below 0, "
-            "however good the decoder is.",
-        ),
-        Choice(
-            "With Gaussian pixels yes, with Bernoulli pixels no.",
-            "A Gaussian's p(x|z) is a density, which exceeds 1 where σ is small; a Bernoulli's is a probability, at "
-            "most 1. Compare a loss with its floor, not with 0.",
-            right=True,
-        ),
-    ),
+    """The loss is −log p(x|z) plus the KL. Can it be negative when nothing is broken?
+    - No. A negative loss means that something is wrong.
+      > −log p is negative wherever p is above 1, and a density may be above 1, as notebook 00 showed. So it depends on
+        whether p(x|z) is a density.
+    - Yes, where the KL is negative.
+      > A KL is never negative; it is 0 where the cloud is the prior and positive elsewhere. A negative loss has to come
+        from the other term.
+    - Yes, with every likelihood, once the reconstructions are good enough.
+      > Not with every one. A Bernoulli's p(x|z) is a probability, at most 1, so its −log is never below 0, however good
+        the decoder is.
+    * With Gaussian pixels yes, with Bernoulli pixels no.
+      > A Gaussian's p(x|z) is a density, which exceeds 1 where σ is small; a Bernoulli's is a probability, at most 1.
+        Compare a loss with its floor, not with 0.""",
 )
 
-averaged_pixels = Question(
+averaged_pixels = _question(
     "averaged_pixels",
-    "The reconstruction term is averaged over the pixel values, the KL is summed over the code. Where on the "
-    "rate-distortion curve does training land?",
-    (
-        Choice(
-            "Where it would have landed anyway: a constant factor moves no minimum.",
-            "A factor on the whole loss moves nothing. Here only one of the two terms was divided, by the number P of "
-            "pixel values, so against it the KL weighs P times as much.",
-        ),
-        Choice(
-            "At the end where the code says nothing and every picture comes back the same.",
-            "Divided by P, an error costs almost nothing, while each nat of the code costs what it did: β = P. The "
-            "cheapest code is then an empty one.",
-            right=True,
-        ),
-        Choice(
-            "At the end where the rate is high and the reconstructions are sharp.",
-            "That would be a small β. Averaging makes errors cheap, and what is cheap is not avoided: the code is what "
-            "has become dear.",
-        ),
-        Choice(
-            "Nowhere: the loss does not fall, so you would notice.",
-            "It falls smoothly, without an error or a warning. You see it in the KL and in the pictures, not in the "
-            "curve.",
-        ),
-    ),
+    """The reconstruction term is averaged over the pixel values, the KL is summed over the code. Where on the
+    rate-distortion curve does training land?
+    - Where it would have landed anyway: a constant factor moves no minimum.
+      > A factor on the whole loss moves nothing. Here only one of the two terms was divided, by the number P of pixel
+        values, so against it the KL weighs P times as much.
+    * At the end where the code says nothing and every picture comes back the same.
+      > Divided by P, an error costs almost nothing, while each nat of the code costs what it did: β = P. The cheapest
+        code is then an empty one.
+    - At the end where the rate is high and the reconstructions are sharp.
+      > That would be a small β. Averaging makes errors cheap, and what is cheap is not avoided: the code is what has
+        become dear.
+    - Nowhere: the loss does not fall, so you would notice.
+      > It falls smoothly, without an error or a warning. You see it in the KL and in the pictures, not in the curve.
+    """,
 )
 
-QUESTIONS: dict[str, Question] = {
-    question.name: question
-    for question in (
-        density_above_one,
-        tenth_of_the_error,
-        shuffled_codes,
-        made_up_codes,
-        free_clouds,
-        shuffled_clouds,
-        gradient_of_a_draw,
-        which_scatters_more,
-        negative_loss,
-        averaged_pixels,
-    )
-}
+QUESTIONS: dict[str, Question] = {name: value for name, value in globals().items() if isinstance(value, Question)}
+__all__ = ["QUESTIONS", "Answer", "Choice", "Question", *QUESTIONS]
