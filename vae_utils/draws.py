@@ -149,6 +149,12 @@ def not_standard_normal(epsilon: Tensor) -> str:
         return f"their mean is {mean:.2f}, and 0 is expected"
     if abs(deviation - 1) > LIMIT * (2 * n) ** -0.5:
         return f"their standard deviation is {deviation:.2f}, and 1 is expected"
+    for sign in (1, -1):
+        bound = (sign * e).max()
+        inside = sign * e[sign * e < bound - 1e-4]
+        if n - len(inside) > 4 and (inside > inside.max() - 1e-4).sum() < 3:  # else many are shared, not these alone
+            bounded = f"several are exactly {sign * bound.item():.3g}"
+            return f"{bounded}: they are cut off there, and a normal number has no bound"
     if e.abs().max() > 9:
         return f"one of them is {e[e.abs().argmax()].item():.1f}, and a normal number is practically never that large"
     standard = (e - mean) / deviation

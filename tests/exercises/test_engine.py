@@ -227,7 +227,7 @@ STYLES = {
         lambda mu, logvar: mu + (0.5 * logvar).exp() * torch.randn_like(mu),
         lambda mu, logvar: torch.distributions.Normal(mu, (0.5 * logvar).exp()).rsample(),
         lambda mu, logvar: mu + logvar.exp().sqrt() * torch.tensor(np.random.randn(*mu.shape), dtype=mu.dtype),
-        lambda mu, logvar: mu.double() + (0.5 * logvar).exp() * torch.randn(mu.shape, dtype=torch.float64),
+        lambda mu, logvar: (mu.double() + (0.5 * logvar).exp() * torch.randn(mu.shape, dtype=torch.float64)).float(),
         lambda mu, logvar: mu + (0.5 * logvar).exp() * torch.stack([torch.randn(mu.shape[1]) for _ in mu]),
     ),
     "generate": (

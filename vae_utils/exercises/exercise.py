@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torch import Tensor
+
 from .. import mistakes
 from ..mistakes import Mistake
 from .attempt import Attempt, Stopped, complaint, guard, is_stub, kind_of_error, seed
@@ -39,6 +41,11 @@ class Probe:
     extreme: bool = False
     sure: bool = False
 
+    @property
+    def far(self) -> bool:
+        """Whether it only shows whether what is right elsewhere is right here, too."""
+        return self.extreme or self.sure
+
 
 @dataclass
 class Exercise:
@@ -54,6 +61,8 @@ class Exercise:
         judge: Say what a function does right or wrong. It may raise `Stopped`, with a message for the learner.
         probes: From small to large, for judges that compare what comes out.
         errors: The mistakes that stop with an error, by its kind (`attempt.ERRORS`).
+        reductions: The mistakes that are right numbers reduced, and how, from those for each picture and the number of
+            values in a picture or a code.
         afterwards: What follows from changing an argument in place.
     """
 
@@ -66,6 +75,7 @@ class Exercise:
     judge: Callable[[Attempt, Exercise], Verdict]
     probes: Sequence[Probe] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
+    reductions: Mapping[str, Callable[[Tensor, int], Tensor]] = field(default_factory=dict)
     afterwards: str = "Whoever calls it finds other numbers in their tensor afterwards."
     _hints_given: int = field(default=0, init=False)
 

@@ -14,13 +14,16 @@ from torch import Tensor, nn
 
 from ..draws import Sample
 from ..likelihoods import Bernoulli
+from ..losses import bernoulli_nll, gaussian_kl
 from ..mistakes import Mistake
 from ..models import VAE
+from .altered import PIXELS, WORDS
 from .attempt import Attempt, Stopped, kind_of_error, seed
 from .compare import apart, as_double, kind, numbers, relation, same
 from .exercise import Exercise, Probe
 from .values import bound_by
 from .verdict import Evidence, Verdict
+from .weights import FACTORS, fitted
 
 Optimizer = torch.optim.Optimizer
 STEPS = 3  # accumulated gradients show from the second step on
@@ -321,6 +324,8 @@ def by_steps(attempt: Attempt, exercise: Exercise) -> Verdict:
     by_numbers = all(seen.losses[0].isfinite() for seen in sight.runs) and not sight.weights_right
     if by_numbers and (slug := exercise.first(sight.is_)):
         return exercise.named(slug, sight.evidence())
+    if by_numbers and (how := _altered(sight)):
+        return exercise.wrong(how, sight.evidence())
     if unfair:
         why = f"You draw z yourself (`model(x)` does it for you), and the draw is not a fair one. {unfair}"
         return exercise.wrong(why, None if sight.weights_right else sight.evidence())
@@ -426,6 +431,69 @@ def _by_return(sight: Sight) -> str | None:
         return "returns-nothing"
     tensors = all(isinstance(value, Tensor) for value in sight.returned)
     return "returns-tensor" if sight.weights_right and sight.losses_right and tensors else None
+
+
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def stepping(loss: Loss, clip: Callable[..., Any] | None = None, most: float = 0.0) -> Callable[..., float]:
+    """Return a step on the mean of a loss of (parameters, x, mu, logvar), with clipped gradients."""
+
+    def step(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+        parameters, mu, logvar = model(x)
+        mean = loss(parameters, x, mu, logvar).mean()
+        optimizer.zero_grad()
+        mean.backward()
+        if clip:
+            clip(model.parameters(), most)
+        optimizer.step()
+        return mean.item()
+
+    return step
+
+
+def elbo(parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, a: float = 1.0, b: float = 1.0) -> Tensor:
+    """Return the negative ELBO of each picture, with weights on its terms."""
+    return a * bernoulli_nll(parameters, x) + b * gaussian_kl(mu, logvar)
+
+
+def _altered(sight: Sight) -> str:
+    """Describe a right step on other pixels, with other weights or with clipped gradients; '' if it is none."""
+    probe, seen = sight.probes[0].make(), sight.runs[0]
+    gradient = (seen.weights[1] - seen.weights[0]) / probe["optimizer"].param_groups[0]["lr"]  # plain descent
+    mixed_up = "The outputs of the model are mixed up: `model(x)` returns (parameters, mu, logvar), in this order."
+    tried = [(mixed_up, stepping(lambda parameters, x, mu, logvar: elbo(parameters, x, logvar, mu)))]
+    for what, clip, most in (
+        ("norm is", nn.utils.clip_grad_norm_, gradient.norm().item()),
+        ("entries are", nn.utils.clip_grad_value_, gradient.abs().max().item()),
+    ):
+        tried.append((CLIPPED.format(what, f"{most:.3g}"), stepping(elbo, clip, most)))
+    for how, change in PIXELS.items():
+        for step in (
+            stepping(lambda parameters, x, *code, change=change: elbo(parameters, change(x), *code)),
+            lambda model, optimizer, x, change=change: sight.exercise.answer(model, optimizer, change(x)),
+        ):
+            tried.append((WORDS["x"].format(how), step))
+    first, right = (torch.stack([one.losses[0] for one in runs]) for runs in (sight.runs, sight.expected))
+    only = Mistake("", stepping(lambda parameters, x, mu, logvar: bernoulli_nll(parameters, x)), "")
+    nll = torch.stack([sight.of(only, i).losses[0] for i in range(len(first))])
+    shapes = [sight.probes[i].make() for i in range(len(first))]
+    sizes = [(one["x"][0].numel(), one["model"].latent_dim, len(one["x"])) for one in shapes]
+    if weights := fitted(first, torch.stack([nll, right - nll]), sizes):
+
+        def weighed(parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+            factor = FACTORS[weights.factor](x[0].numel(), mu.shape[1], len(x))
+            return factor * elbo(parameters, x, mu, logvar, weights.a, weights.b)
+
+        tried.append((str(weights), stepping(weighed)))
+    return next((how for how, step in tried if sight.is_(Mistake("", step, ""))), "")
+
+
+CLIPPED = (
+    "Your step clips the gradient: its {} at most {}. The direction is (nearly) right, the length is not the one that "
+    "the gradient and the learning rate give. Against gradients that explode it is a well-known remedy; here the plain "
+    "step is asked for."
+)
 
 
 def _by_first_loss(sight: Sight) -> tuple[str, str] | None:

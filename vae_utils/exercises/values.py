@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ..mistakes import Mistake
+from .altered import ALTERED, WORDS
 from .attempt import Attempt, Stopped, kind_of_error, seed
-from .compare import TOLERANCE, apart, as_double, difference, numbers, relation, same, shortened
+from .compare import TOLERANCE, apart, as_double, difference, finer, numbers, relation, same, shortened
 from .exercise import Exercise, Probe
 from .verdict import Evidence, Verdict
 
@@ -132,35 +133,70 @@ class Sight:
         came, wanted = apart(got.get(name), expected[name])
         return block(self.exercise.probes[number], {"came out" if name == VALUE else name: came, "expected": wanted})
 
-    def telling(self, mistake: Mistake) -> int:
-        """Return the number of the probe to show a mistake on: the first or, for shapes and averages, a batch."""
+    def telling(self, several: bool = False) -> int:
+        """Return the number of the probe to show: the first or, for shapes and averages (`several`), a batch."""
         wrong, probes = self.differs[0], self.exercise.probes
         a, b = self.got[wrong].get(VALUE), self.expected[wrong][VALUE]
-        if mistake.several or (isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape != b.shape):
+        if several or (isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape != b.shape):
             for i in self.differs:
                 first = next(iter(probes[i].make().values()))
                 batch = isinstance(first, Tensor) and first.ndim and len(first) > 1
-                if batch and probes[i].extreme <= probes[wrong].extreme:
+                if batch and not (probes[i].far and not probes[wrong].far):
                     return i
         return wrong
 
-    def is_(self, mistake: Mistake) -> bool:
-        """Return whether a mistake does the same.
+    @cached_property
+    def compared(self) -> list[int]:
+        """The probes by which a mistake is recognized; none if the function stopped on one of them.
 
-        On ordinary numbers it is recognized by these alone: on extreme ones, something else may be wrong, too.
+        On ordinary numbers these alone: on extreme ones, something else may be wrong, too.
         """
         probes = self.exercise.probes
-        compared = [i for i, probe in enumerate(probes) if probes[self.differs[0]].extreme or not probe.extreme]
-        if compared[-1] >= len(self.got):
-            return False
-        try:
-            other = [observed(mistake.function, self.exercise, i) for i in compared]
-        except Exception:  # a wrong function may break where the learner's does not
-            return False
-        return alike([self.got[i] for i in compared], other, [self.expected[i] for i in compared])
+        found = [i for i, probe in enumerate(probes) if probes[self.differs[0]].far or not probe.far]
+        return found if found[-1] < len(self.got) else []
 
-    def bound(self) -> str | None:
-        """Return the mistake that shows where the decoder is sure, and only there; None if there is none."""
+    def of(self, function: Callable[..., Any]) -> list[Observation]:
+        """Return what another function does on these; [] if it breaks where the learner's does not."""
+        try:
+            return [observed(function, self.exercise, i) for i in self.compared]
+        except Exception:
+            return []
+
+    def is_(self, mistake: Mistake) -> bool:
+        """Return whether a mistake does the same."""
+        got, expected = ([seen[i] for i in self.compared] for seen in (self.got, self.expected))
+        other = self.of(mistake.function)
+        return bool(other) and alike(got, other, expected)
+
+    def has_values(self, values: Sequence[Any]) -> bool:
+        """Return whether the function's values are these."""
+        return all(same(self.got[i][VALUE], value) for i, value in zip(self.compared, values, strict=True))
+
+    def reduced(self) -> Verdict | None:
+        """Name a mistake together with a reduction, such as the mean over everything."""
+        exercise, first = self.exercise, [next(iter(self.exercise.probes[i].make().values())) for i in self.compared]
+        for slug, mistake in exercise.mistakes_by_slug.items() if exercise.reductions else ():
+            values = [seen[VALUE] for seen in self.of(mistake.function) if isinstance(seen[VALUE], Tensor)]
+            if not values or slug in exercise.reductions or len(values) < len(first):
+                continue
+            for other, reduce in exercise.reductions.items():
+                if self.has_values([reduce(value, x[0].numel()) for value, x in zip(values, first, strict=True)]):
+                    also = f"\n\nAnd a second mistake, {other}. {exercise.mistake(other).why}"
+                    return exercise.named(slug, self.evidence(self.telling(True)), also=also)
+        return None
+
+    def altered(self) -> Verdict | None:
+        """Describe an argument that the function alters before it uses it rightly."""
+        probes = [self.exercise.probes[i].make() for i in self.compared]
+        for name in ALTERED.keys() & probes[0].keys() if probes else ():
+            for how, change in ALTERED[name].items():
+                changed = [{**arguments, name: change(arguments[name])} for arguments in probes]
+                if self.has_values([self.exercise.answer(**arguments) for arguments in changed]):
+                    return self.exercise.wrong(WORDS[name].format(how), self.evidence(self.differs[0]))
+        return None
+
+    def bound(self) -> Verdict | None:
+        """Name the mistake that shows where the decoder is sure, and only there."""
         sure = [i for i, probe in enumerate(self.exercise.probes) if probe.sure]
         if not sure or self.differs != sure or len(self.got) < len(self.expected):
             return None
@@ -173,7 +209,11 @@ class Sight:
             slug = bound_by(at(logits.clamp(-30, 30)), at(10 * logits))
         except Stopped:
             return None
-        return slug if slug in self.exercise.mistakes_by_slug else None
+        return self.named(slug) if slug in self.exercise.mistakes_by_slug else None
+
+    def named(self, slug: str) -> Verdict:
+        """Return the verdict on a known mistake, shown on the first probe that differs."""
+        return self.exercise.named(slug, self.evidence(self.differs[0]))
 
 
 def bound_by(moderate: tuple[Tensor, Tensor], extreme: tuple[Tensor, Tensor]) -> str | None:
@@ -194,13 +234,19 @@ def observed(function: Callable[..., Any], exercise: Exercise, number: int) -> O
     return observe(function, exercise.probes[number])
 
 
-def by_values(attempt: Attempt, exercise: Exercise, shows: Sequence[Callable[[Sight], str | None]] = ()) -> Verdict:
+def by_values(
+    attempt: Attempt,
+    exercise: Exercise,
+    shows: Sequence[Callable[[Sight], Verdict | None]] = (),
+    keeps_dtype: bool = False,
+) -> Verdict:
     """Judge by comparing with the solution on every probe and, if they differ, with the known mistakes.
 
     Args:
         attempt: The learner's function.
         exercise: The exercise.
-        shows: Return the mistake of which the function shows a property, however it is written; None if it does not.
+        shows: Recognize a mistake by a property, however it is written, or return None.
+        keeps_dtype: What comes back goes into a network, which takes its own dtype alone: remark on another.
     """
     expected = [observed(exercise.answer, exercise, i) for i in range(len(exercise.probes))]
     sight, remark, printed = Sight(attempt, exercise, [], expected), "", ""
@@ -220,21 +266,23 @@ def by_values(attempt: Attempt, exercise: Exercise, shows: Sequence[Callable[[Si
         if sight.differs == [i]:
             printed = attempt.printed
     if not sight.differs:
-        return exercise.passes(_coarse(sight) + remark)
+        pairs = [(seen[VALUE], wanted[VALUE]) for seen, wanted in zip(sight.got, expected, strict=True)]
+        remark += next((f" ({finer(*pair)})" for pair in pairs if keeps_dtype and finer(*pair)), "")
+        return exercise.passes(_coarse(pairs) + remark)
     attempt.printed = printed
     if slug := exercise.first(sight.is_):
-        return exercise.named(slug, sight.evidence(sight.telling(exercise.mistake(slug))))
-    wrong = sight.differs[0]
-    for show in (Sight.bound, *shows):
-        if slug := show(sight):
-            return exercise.named(slug, sight.evidence(wrong))
+        return exercise.named(slug, sight.evidence(sight.telling(exercise.mistake(slug).several)))
+    for show in (Sight.bound, Sight.reduced, *shows, Sight.altered):
+        if found := show(sight):
+            return found
+    wrong = sight.telling()
     if sight.random:
         return exercise.wrong(sight.random, sight.evidence(wrong))
     got, right = sight.got[wrong], expected[wrong]
     name = next(name for name in right if not same(got.get(name), right[name]))
-    pairs = [(a.get(name), b[name]) for a, b in zip(sight.got, expected, strict=False) if name in b]
-    words = in_words(name, got.get(name), right[name], pairs)
-    if exercise.probes[wrong].extreme:
+    all_pairs = [(a.get(name), b[name]) for a, b in zip(sight.got, expected, strict=False) if name in b]
+    words = in_words(name, got.get(name), right[name], all_pairs)
+    if exercise.probes[wrong].far:
         words = f"For usual numbers your result is right, for these it is not. {words}"
     return exercise.wrong(words, sight.evidence(wrong))
 
@@ -252,10 +300,9 @@ def _in_float32(attempt: Attempt, exercise: Exercise, probe: Probe) -> tuple[Obs
         return None
 
 
-def _coarse(sight: Sight) -> str:
+def _coarse(pairs: list[tuple[Any, Any]]) -> str:
     """Return a remark if float64 comes in and less precise numbers come out."""
-    for seen, wanted in zip(sight.got, sight.expected, strict=True):
-        a, b = seen[VALUE], wanted[VALUE]
+    for a, b in pairs:
         if isinstance(a, Tensor) and isinstance(b, Tensor) and TOLERANCE.get(a.dtype, 0) > TOLERANCE.get(b.dtype, 0):
             names = [str(value.dtype).removeprefix("torch.") for value in (b, a)]
             return f" (Given {names[0]}, it returns {names[1]} and loses digits: `torch.zeros_like` keeps the dtype.)"

@@ -34,7 +34,7 @@ def through_numpy(decode, n, latent_dim):
 
 
 def numpys_old_generator(decode, n, latent_dim):
-    return decode(torch.tensor(np.random.randn(n, latent_dim)))
+    return decode(torch.tensor(np.random.randn(n, latent_dim), dtype=torch.float32))
 
 
 def no_grad(decode, n, latent_dim):

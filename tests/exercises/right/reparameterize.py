@@ -53,7 +53,7 @@ def addcmul(mu, logvar):
 
 
 def float64(mu, logvar):
-    return mu.double() + (0.5 * logvar.double()).exp() * torch.randn(mu.shape, dtype=torch.float64)
+    return (mu.double() + (0.5 * logvar.double()).exp() * torch.randn(mu.shape, dtype=torch.float64)).to(mu.dtype)
 
 
 def numpys_generator(mu, logvar):

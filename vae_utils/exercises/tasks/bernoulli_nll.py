@@ -9,6 +9,7 @@ from ..attempt import seed
 from ..compare import same
 from ..exercise import Exercise, Probe
 from ..values import Sight, by_values
+from ..verdict import Verdict
 
 
 def bernoulli_nll(logits, x):
@@ -19,7 +20,7 @@ def bernoulli_nll(logits, x):
 GREY = 2  # the probe of one grey pixel
 
 
-def sampled_target(sight: Sight) -> str | None:
+def sampled_target(sight: Sight) -> Verdict | None:
     """Name a cost for which the grey pixel counts as white in the right share of calls, and as black in all others."""
     if GREY not in sight.differs:
         return None
@@ -30,7 +31,8 @@ def sampled_target(sight: Sight) -> str | None:
     values = [sight.attempt(logits, x) for _ in range(calls)]
     count = sum(same(value, white) for value in values)
     fair = abs(count / calls - share) < 6 * (share * (1 - share) / calls) ** 0.5
-    return "sampled-target" if fair and count + sum(same(value, black) for value in values) == calls else None
+    blacks = sum(same(value, black) for value in values)
+    return sight.named("sampled-target") if fair and count + blacks == calls else None
 
 
 TASK = """Write $-\\log p(x|z)$ of Bernoulli pixels. `logits` is what the decoder gives, any real number for each
@@ -66,6 +68,12 @@ EXERCISE = Exercise(
     right="Summed over the pixels and not over the batch, exact at confident logits too, and fine with grey pixels.",
     judge=partial(by_values, shows=(sampled_target,)),
     errors={"grey": "grey-refused", "no chance": "no-sigmoid"},
+    reductions={
+        "sum-of-all": lambda nll, pixels: nll.sum(),
+        "averaged-batch": lambda nll, pixels: nll.mean(),
+        "mean-of-all": lambda nll, pixels: nll.mean() / pixels,
+        "averaged-pixels": lambda nll, pixels: nll / pixels,
+    },
     probes=(
         _pictures([0.0], [1.0], (1, 1, 1, 1), "one white pixel, p = 0.5"),
         _pictures([2.0], [0.0], (1, 1, 1, 1), "one black pixel, p = 0.88"),

@@ -9,6 +9,7 @@ from ..attempt import seed
 from ..compare import as_double
 from ..exercise import Exercise, Probe
 from ..values import Sight, by_values
+from ..verdict import Verdict
 
 
 def gaussian_kl(mu, logvar):
@@ -16,9 +17,10 @@ def gaussian_kl(mu, logvar):
     return each.sum(1)
 
 
-def monte_carlo(sight: Sight) -> str | None:
+def monte_carlo(sight: Sight) -> Verdict | None:
     """Name a random result that averages out to the right one: for a code of one number, and two of three."""
-    return "monte-carlo" if sight.random and all(_right_on_average(sight, number) for number in (1, 4)) else None
+    average = sight.random and all(_right_on_average(sight, number) for number in (1, 4))
+    return sight.named("monte-carlo") if average else None
 
 
 def _right_on_average(sight: Sight, number: int) -> bool:
@@ -39,6 +41,27 @@ def _right_on_average(sight: Sight, number: int) -> bool:
                 break
     return bool(((error > 0) & ((values.mean(0) - right).abs() < 5 * error)).all())
 
+
+def added_in_the_log(sight: Sight) -> Verdict | None:
+    """Describe a small number that is added to sigma² or sigma before the logarithm is taken."""
+    logvar = torch.tensor([[-30.0], [-6.0], [-11.0], [0.0]], dtype=torch.float64)
+    value = as_double(sight.attempt(torch.zeros_like(logvar), logvar))
+    if value is None or value.shape != (4,):
+        return None
+    for what, root in (("σ²", 1), ("σ", 2)):  # log σ² is taken as `root` times the log of this
+        size = (logvar / root).exp()
+        added = ((logvar.exp() - 1)[:, 0] - 2 * value).div(root).exp() - size[:, 0]
+        expected = 0.5 * (logvar.exp() - 1 - root * (size + added[0]).log())[:, 0]
+        if 1e-13 < added[0] < 1e-2 and torch.allclose(value, expected, rtol=1e-6, atol=1e-9):
+            return sight.exercise.wrong(ADDED.format(what, f"{added[0].item():.0e}"), sight.evidence(sight.differs[0]))
+    return None
+
+
+ADDED = (
+    "You take the logarithm of {} and add a small number first, about {}. That is meant against log 0, but the "
+    "logarithm is at hand: log σ² is `logvar` itself, and never infinite. With the addition very narrow clouds pay too "
+    "little."
+)
 
 TASK = """Write the KL of a cloud $\\mathcal N(\\mu, \\sigma^2)$ from the prior $\\mathcal N(0, I)$, for a batch of
 codes. `mu` and `logvar` $= \\log\\sigma^2$ have shape (batch, numbers in the code). Return one number of nats for each
@@ -68,7 +91,13 @@ EXERCISE = Exercise(
     answer=gaussian_kl,
     right="It is 0 for a cloud that is the prior, and never negative. It is summed over the numbers of the code and "
     "not over the batch, so it can be added to each picture's reconstruction term.",
-    judge=partial(by_values, shows=(monte_carlo,)),
+    judge=partial(by_values, shows=(monte_carlo, added_in_the_log)),
+    reductions={
+        "sum-of-all": lambda kl, latents: kl.sum(),
+        "averaged-batch": lambda kl, latents: kl.mean(),
+        "mean-of-all": lambda kl, latents: kl.mean() / latents,
+        "averaged-latents": lambda kl, latents: kl / latents,
+    },
     afterwards="What reads the same {} next would find the overwritten numbers, without an error.",
     probes=(
         _probe([[0.0]], [[0.0]], "the prior itself: it costs nothing"),

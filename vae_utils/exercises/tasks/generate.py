@@ -11,7 +11,7 @@ from torch import Tensor
 from ...draws import Sample
 from ...mistakes import Mistake
 from ..attempt import Attempt, Stopped, seed
-from ..compare import close, difference, kind, numbers
+from ..compare import close, difference, finer, kind, numbers
 from ..exercise import Exercise
 from ..verdict import Evidence, Verdict
 
@@ -52,6 +52,7 @@ class Seen:
         decode = _Decoder(latent_dim)
         self.pictures = function(decode, n, latent_dim)
         self.codes = torch.cat([z.double() for z in decode.codes]) if decode.codes else torch.empty(0, latent_dim)
+        self.raw = decode.codes[0] if decode.codes else None
         decoded = decode.decode(self.codes)
         if not isinstance(self.pictures, Tensor):
             self.how = "no tensor"
@@ -87,6 +88,8 @@ def judge(attempt: Attempt, exercise: Exercise) -> Verdict:
     for n, latent_dim in ((1, 3), (5, 1)):
         if found := _of_pictures(exercise, Seen(attempt, n, latent_dim), n, latent_dim):
             return found
+    if how := finer(first.raw, torch.zeros(1)):
+        return exercise.wrong(how)
     return exercise.passes()
 
 
@@ -96,7 +99,7 @@ FAULTS = {
     "together": "Every number of every code needs a draw of its own.",
     "shape": "The codes that you decode are not standard normal: {}.",
     "ties": "{} Every number of every code needs a draw of its own.",
-    "prior": "The codes do not come from the prior N(0, I).",
+    "prior": "The codes do not come from the prior N(0, I): {}.",
 }
 
 

@@ -1,5 +1,7 @@
 """Notebook 01: a straight road between two codes."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -35,7 +37,7 @@ code in each row; the first row is `z_start`, the last one `z_end`.""",
     answer=interpolate,
     right="A straight road, evenly spaced, with both ends, for codes of one, two, three and eight numbers. Give it to "
     "a decoder and you see what lies between two pictures.",
-    judge=by_values,
+    judge=partial(by_values, keeps_dtype=True),
     probes=(
         Probe(
             lambda: {"z_start": torch.tensor([1.0, 0.0]), "z_end": torch.tensor([3.0, 8.0]), "steps": 5},

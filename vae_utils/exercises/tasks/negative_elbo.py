@@ -1,13 +1,17 @@
 """Exercise of notebook 04: the negative ELBO, with a weight on the KL."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ...losses import bernoulli_nll, gaussian_kl
 from ..exercise import Exercise, Probe
-from ..values import by_values
+from ..values import Sight, by_values
+from ..verdict import Verdict
+from ..weights import fitted
 
 
 def negative_elbo(logits, x, mu, logvar, beta=1.0):
@@ -50,6 +54,26 @@ FAR = {
     "mu": [[0.1, -0.05], [20.0, -30.0]],
     "logvar": [[0.1, -0.05], [-11.0, 7.0]],
 }
+
+
+def weighted(sight: Sight) -> Verdict | None:
+    """Describe fixed weights of the two terms, or a factor on both, if they fit every number."""
+    got, terms, sizes = [], [], []
+    for i in sight.compared:
+        value, probe = sight.got[i]["value"], sight.exercise.probes[i].make()
+        logits, x, mu, logvar = (probe[name] for name in ("logits", "x", "mu", "logvar"))
+        both = torch.stack([bernoulli_nll(logits, x), probe.get("beta", 1.0) * gaussian_kl(mu, logvar)])
+        if not isinstance(value, Tensor) or value.shape not in ((), both[0].shape):
+            return None
+        got.append(value.detach().reshape(-1))
+        terms.append(both if value.ndim else both.sum(1, keepdim=True))
+        sizes += [(x[0].numel(), mu.shape[1], len(x))] * len(got[-1])
+    if not got or not (found := fitted(torch.cat(got), torch.cat(terms, 1), sizes)):
+        return None
+    one = " And one number comes back for the whole batch; keep one for each picture." if len(got[-1]) == 1 else ""
+    return sight.exercise.wrong(f"{found}{one}", sight.evidence(sight.telling(True)))
+
+
 EXERCISE = Exercise(
     name="negative_elbo",
     task=TASK,
@@ -64,7 +88,8 @@ EXERCISE = Exercise(
     answer=negative_elbo,
     right="With `beta` at 1 this is the negative ELBO of each picture, with one draw of z: on average, at least −log "
     "p(x).",
-    judge=by_values,
+    judge=partial(by_values, shows=(weighted,)),
+    reductions={"sum-of-all": lambda loss, _: loss.sum(), "averaged-batch": lambda loss, _: loss.mean()},
     afterwards="What reads the same {} next would find the overwritten numbers, without an error.",
     probes=(
         _probe(SMALL, "one picture of two pixels, a code of three numbers, β not given"),

@@ -41,6 +41,12 @@ error summed over all its pixels. `x` and `x_hat` have shape (batch, channels, h
     "reaches the reconstruction. This sum, not the mean, is what the next notebooks build on.",
     judge=by_values,
     afterwards="Whoever calls it finds other numbers in their tensor afterwards, even in their training set.",
+    reductions={
+        "summed-over-everything": lambda error, pixels: error.sum(),
+        "averaged-over-the-batch": lambda error, pixels: error.mean(),
+        "averaged-over-everything": lambda error, pixels: error.mean() / pixels,
+        "averaged-over-pixels": lambda error, pixels: error / pixels,
+    },
     probes=(
         Probe(_small, "two grey pictures of 2 × 2 pixels"),
         Probe(lambda: _pictures(1, 3, 2, 2, seed=1), "a batch of one, in color", gradients=("x_hat",)),

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ...draws import Sample
 from ...mistakes import Mistake
+from ..altered import SIGMAS, WORDS
 from ..attempt import Attempt, Stopped, seed
-from ..compare import apart, difference, kind, numbers
+from ..compare import apart, difference, finer, kind, numbers
 from ..exercise import Exercise
 from ..verdict import Evidence, Verdict
 
@@ -113,13 +114,22 @@ def judge(attempt: Attempt, exercise: Exercise) -> Verdict:
             if slug == "no-noise" and not _off(given).any():
                 return exercise.wrong(ONLY_IN_TRAINING, table)
             return exercise.named(slug, table)
+        for name, sigma in SIGMAS.items():
+            if does_the_same(Mistake("", lambda mu, logvar, s=sigma: mu + s(logvar) * torch.randn_like(mu), "")):
+                return exercise.wrong(WORDS["logvar"].format(name), SAME.evidence(same))
         if fault in ("center", "width"):
-            return exercise.wrong(f"The {fault} of the clouds is not right.", SAME.evidence(same))
+            times = same.deviation.mean().item()
+            scaled = same.alike(Sample(times * torch.randn_like(same.first), torch.randn_like(same.first)))
+            scale = f" Everywhere it is {times:.2g} times sigma: is the noise scaled?" if scaled else ""
+            return exercise.wrong(f"The {fault} of the clouds is not right.{scale}", SAME.evidence(same))
         return exercise.wrong(FAULTS[fault].format(how), table)
     if _off(mixed).any():
         return exercise.wrong(ONLY_ALIKE, MIXED.evidence(mixed, _off(mixed)))
     if _off(given).any():
         return exercise.wrong(NOT_IN_TRAINING, MIXED.evidence(given, _off(given)))
+    mu, logvar = SAME.parameters()
+    if how := finer(attempt(mu, logvar), mu):
+        return exercise.wrong(how)
     return _of_gradients(attempt, exercise)
 
 
