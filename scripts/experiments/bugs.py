@@ -1,6 +1,6 @@
 """The known mistakes, each put into the training of a small VAE: which of them shows in the figures?
 
-Every mistake is a function of `vae_utils.mistakes` in place of the right one. All start at the same weights and see
+Every mistake is a function of `vae_utils.exercises` in place of the right one. All start at the same weights and see
 the same batches; the control has no mistake. A run holds figures[case], where the case is "control" or "EXERCISE/SLUG",
 with None for a figure that is not finite:
 
@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vae_utils import data, evaluation, mistakes
+from vae_utils import data, evaluation, exercises
 from vae_utils.diagnosis import spare_nats
 from vae_utils.likelihoods import Bernoulli
 from vae_utils.losses import bernoulli_nll, gaussian_kl, squared_error
@@ -150,6 +150,7 @@ def run(dataset: str, seed: int, settings: dict[str, Any]) -> dict[str, dict[str
     figures: dict[str, dict[str, float | None]] = {"nothing": {**nothing(pictures)}}
     figures["control"] = measure(*train(pictures, {}, seed, settings), pictures, seed)
     for case in settings["mistakes"]:
-        changed = {case.split("/")[0]: mistakes.get(case).function}
+        name, slug = case.split("/")
+        changed = {name: getattr(exercises, name).mistake(slug).function}
         figures[case] = measure(*train(pictures, changed, seed, settings), pictures, seed)
     return figures

@@ -7,12 +7,10 @@ judged by its average and its scatter over many calls, against closed forms.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,222 +19,26 @@ from ..draws import Sample, not_standard_normal
 from ..mistakes import Mistake
 from ..mistakes.noise import replay
 from .attempt import Attempt, Stopped, seed
+from .calls import (
+    MANY,
+    SKEWED,
+    SQUARE,
+    STEP,
+    WIDE,
+    Call,
+    Case,
+    Estimator,
+    K,
+    Way,
+    call,
+    calls_of,
+    each_call,
+    pathwise,
+    score,
+)
 from .compare import apart, as_double, difference, kind, relation
 from .exercise import Exercise
 from .verdict import Evidence, Verdict
-
-Function = Callable[[Tensor], Tensor]
-Estimator = Callable[[Function, Tensor, Tensor, int], Tensor]
-Way = Callable[["Call"], float]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A function f to estimate the gradient for.
-
-    Attributes:
-        text: f, for the learner.
-        f: The function, elementwise.
-        slope: Its derivative.
-        mu: Mean of the draws.
-        sigma: Standard deviation of the draws.
-        truth: The true gradient d/dmu E[f(z)].
-        dtype: Of mu and sigma.
-    """
-
-    text: str
-    f: Function
-    slope: Function
-    mu: float
-    sigma: float
-    truth: float
-    dtype: torch.dtype = torch.float32
-
-    def parameters(self) -> tuple[Tensor, Tensor]:
-        """Return mu, which requires a gradient, and sigma, each of shape ()."""
-        mu, sigma = (torch.tensor(number, dtype=self.dtype) for number in (self.mu, self.sigma))
-        return mu.requires_grad_(), sigma
-
-
-K = 3.0
-SQUARE = Case("(z - 3)²", lambda z: (z - K) ** 2, lambda z: 2 * (z - K), 1.0, 0.5, -4.0)
-WIDE = Case("(z - 3)²", lambda z: (z - K) ** 2, lambda z: 2 * (z - K), -1.0, 2.0, -8.0)
-WAVE = Case("sin(z)", torch.sin, torch.cos, 0.5, 1.5, math.cos(0.5) * math.exp(-1.125), torch.float64)
-CASES = (SQUARE, WIDE, WAVE)
-SKEWED = Case("exp(z)", torch.exp, torch.exp, 0.0, 0.5, math.exp(0.125))
-STEP = Case("1 where z > 1/2, else 0", lambda z: (z > 0.5).to(z.dtype), torch.zeros_like, 0.5, 1.0, 0.3989)
-SIZES = (1, 2, 3, 10)
-MANY = 1000
-
-
-@dataclass
-class Call:
-    """One call of an estimator: its value, and what f saw.
-
-    Attributes:
-        case: The function f, mu and sigma.
-        n: The number of draws asked for.
-        value: What the estimator returned.
-        draws: What f was called with, flattened, in float64.
-        readable: Whether the draws could be read.
-        attached: Whether a gradient could pass through some draw.
-        silent: Whether some draw is of the kind that sends zeros back.
-        came_back: Whether a gradient other than 0 arrived at some loss.
-    """
-
-    case: Case
-    n: int
-    value: Any = None
-    draws: list[Tensor] = field(default_factory=list)
-    readable: bool = True
-    attached: bool = False
-    silent: bool = False
-    came_back: bool = False
-
-    def f(self, z: Tensor) -> Tensor:
-        """Evaluate the case's f, and record the draws."""
-        if not isinstance(z, Tensor):
-            raise TypeError(f"f takes a tensor of draws, not {kind(z)}")
-        self.attached |= z.grad_fn is not None
-        self.silent |= _sends_zeros(z)
-        values = _values(z)
-        if values is None:
-            self.readable = False
-        else:
-            self.draws.append(values.double().flatten())
-        losses = self.case.f(z)
-        if values is not None and losses.requires_grad and self.n <= max(SIZES) and not self.came_back:
-            with contextlib.suppress(RuntimeError):  # torch.func's tensors take no hooks
-                losses.register_hook(self._arrives)
-        return losses
-
-    def _arrives(self, gradient: Tensor) -> None:
-        with contextlib.suppress(RuntimeError):
-            self.came_back |= bool(gradient.detach().abs().max() > 0)
-
-    @property
-    def z(self) -> Tensor:
-        """All draws that f saw, in order."""
-        return torch.cat(self.draws) if self.draws else torch.empty(0).double()
-
-    @property
-    def epsilon(self) -> Tensor:
-        """The noise of the draws, (z - mu) / sigma."""
-        return (self.z - self.case.mu) / self.case.sigma
-
-    @property
-    def distinct(self) -> int:
-        """The number of different draws that f saw."""
-        return len(self.z.unique())
-
-    @property
-    def mirrored(self) -> bool:
-        """Whether each draw has its mirror image on the other side of mu."""
-        ordered = self.epsilon.sort().values
-        return bool(torch.allclose(ordered, -ordered.flip(0), rtol=1e-4, atol=1e-4))
-
-    @property
-    def at_center(self) -> bool:
-        """Whether all that f saw is mu itself."""
-        return self.readable and len(self.z) > 0 and bool((self.epsilon.abs() < 1e-5).all())
-
-    @property
-    def number(self) -> float:
-        """The estimate as a number; NaN if it is none."""
-        found = as_double(self.value)
-        return found.item() if found is not None and found.numel() == 1 else math.nan
-
-    def near(self, number: float) -> bool:
-        """Return whether the estimate is this one."""
-        return math.isclose(self.number, number, rel_tol=1e-3, abs_tol=2e-4)
-
-    def fits(self, way: Way) -> bool:
-        """Return whether the estimate is this one, for its draws."""
-        return self.readable and len(self.z) > 0 and self.near(way(self))
-
-
-def _sends_zeros(z: Tensor) -> bool:
-    """Return whether the graph behind z holds `torch.normal`, whose gradient for mu is 0 in PyTorch."""
-    ahead, seen = [z.grad_fn], set()
-    while ahead:
-        step = ahead.pop()
-        if step is None or step in seen:
-            continue
-        if type(step).__name__.startswith("NormalBackward"):
-            return True
-        seen.add(step)
-        ahead += [before for before, _ in step.next_functions]
-    return False
-
-
-def _values(z: Tensor) -> Tensor | None:
-    """Return a tensor's numbers; None if torch.func's transformations hide them."""
-    with contextlib.suppress(AttributeError):
-        functorch = torch._C._functorch
-        while functorch.is_functorch_wrapped_tensor(z):
-            if functorch.is_batchedtensor(z):
-                return None
-            z = functorch.get_unwrapped(z)
-    try:
-        return z.detach().clone()
-    except RuntimeError:
-        return None
-
-
-def call(function: Estimator, case: Case, n: int) -> Call:
-    """Call an estimator once, and record what it does; one that fails in float64 is tried in float32."""
-    seen = Call(case, n)
-    mu, sigma = case.parameters()
-    state = torch.get_rng_state()
-    try:
-        seen.value = function(seen.f, mu, sigma, n)
-    except Stopped:
-        if case.dtype != torch.float64:
-            raise
-        torch.set_rng_state(state)  # the task asks for float32 only
-        return call(function, replace(case, dtype=torch.float32), n)
-    return seen
-
-
-def pathwise(record: Call) -> float:
-    """Return the pathwise estimate for the draws of a call."""
-    return record.case.slope(record.z).mean().item()
-
-
-def score(record: Call) -> float:
-    """Return the score-function estimate for the draws of a call."""
-    return (record.case.f(record.z) * record.epsilon / record.case.sigma).mean().item()
-
-
-def leave_one_out(record: Call) -> float:
-    """Return the score-function estimate with the mean of the *other* draws' losses as baseline: unbiased, too."""
-    n, f = len(record.z), record.case.f(record.z)
-    if n < 2:
-        return score(record)
-    return ((f - (f.sum() - f) / (n - 1)) * record.epsilon / record.case.sigma).mean().item()
-
-
-def each_call(function: Estimator, smallest: int = 1) -> Iterator[Call]:
-    """Call the function for every case and size, each after a seed of its own."""
-    for i, case in enumerate(CASES):
-        for j, n in enumerate(SIZES):
-            if n >= smallest:
-                seed(100 + 10 * i + j)
-                yield call(function, case, n)
-
-
-def calls_of(attempt: Attempt) -> list[Call]:
-    """Return all calls; those for n = 1 only if they give a number: some estimators need a second draw."""
-    try:
-        calls = list(each_call(attempt))
-    except Stopped as stopped:
-        if not isinstance(stopped.__cause__, ZeroDivisionError):
-            raise
-        return list(each_call(attempt, 2))
-    values = [as_double(record.value) for record in calls if record.n == 1]
-    if any(value is not None and not value.isfinite().all() for value in values):
-        return [record for record in calls if record.n > 1]
-    return calls
 
 
 def all_zero(calls: list[Call]) -> bool:
@@ -279,15 +81,13 @@ class Draws:
             return f"All n = {MANY:,} draws are the same.", first
         if self.samples[0].repeats:
             return "Two calls roll the same ones.", first
-        both = f"those of the call below and of one with mu = {wide.case.mu:g} and sigma = {wide.case.sigma:g}"
-        for noise, record, which in (
-            (first.epsilon, first, "they"),
-            (wide.epsilon, wide, "they"),
-            (torch.cat([first.epsilon, wide.epsilon]), first, f", {both}"),
-        ):
+        both = f", those of the call below and of one with mu = {wide.case.mu:g} and sigma = {wide.case.sigma:g}"
+        together = torch.cat([first.epsilon, wide.epsilon])
+        looked = (first.epsilon, first, " they"), (wide.epsilon, wide, " they"), (together, first, both)
+        for noise, record, which in looked:
             if found := not_standard_normal(noise):
-                taken = f"Taken as (z - mu) / sigma{'' if which[0] == ',' else ' '}{which}"
-                return f"{taken} should be standard normal, and are not: {found}.", record
+                how = f"Taken as (z - mu) / sigma{which} should be standard normal, and are not: {found}."
+                return how, record
         return "", first
 
     def evidence(self, record: Call) -> Evidence:
@@ -307,12 +107,11 @@ class Draws:
 
 @dataclass
 class Sight:
-    """The calls of one estimator, and which way is the right one; `also`: others that are right, too."""
+    """The calls of one estimator, and which way is the right one."""
 
     attempt: Attempt
     exercise: Exercise
     right: Way
-    also: tuple[Way, ...]
     calls: list[Call]
 
     def fit(self, way: Way, calls: list[Call] | None = None) -> bool:
@@ -335,8 +134,7 @@ class Sight:
             right = self.right(record)
             came, wanted = (came, came) if record.fits(self.right) else apart(record.number, right)
         rows += [("came out", came), *([("expected of these draws", wanted)] if wanted else [])]
-        about = f"This went in: f(z) = {case.text}, mu = {case.mu:g}, sigma = {case.sigma:g}, n = {record.n}"
-        return Evidence(about, (*rows, ("the true slope", f"{case.truth:.4g}")))
+        return Evidence(f"This went in: {case}, n = {record.n}", (*rows, ("the true slope", f"{case.truth:.4g}")))
 
     @property
     def one_draw_each(self) -> bool:
@@ -411,11 +209,11 @@ class Sight:
 
     def fixed_count(self) -> str:
         """Report that f is given the same number of draws (3 or more) whatever n is; '' if it is not."""
-        counts = {len(record.z) for record in self.calls}
-        if not all(record.readable for record in self.calls) or len(counts) > 1 or max(counts) < 3:
+        counts = {len(record.z) if record.readable else 0 for record in self.calls}
+        if len(counts) > 1 or max(counts) < 3:
             return ""
-        given = f"`f` was given {max(counts):,} draws, whatever n is: also for n = 2 and for n = 10."
-        return f"{given} Draw n values of z."
+        whatever = "whatever n is: also for n = 2 and for n = 10. Draw n values of z."
+        return f"`f` was given {max(counts):,} draws, {whatever}"
 
     def other_count(self) -> Call | None:
         """Return a call in which f was not given n draws, nor n in mirrored pairs; None if there is none."""
@@ -442,20 +240,17 @@ def by_estimates(
     for record in calls:
         if found := _no_number(record, exercise):
             return found
-    sight = Sight(attempt, exercise, right, also, calls)
+    sight = Sight(attempt, exercise, right, calls)
     if all(record.readable for record in calls) and not calls[0].draws:
         return exercise.wrong("Your function never calls `f`. Draw n values of z and give them to `f`.")
     if all_zero(calls) and not all(record.at_center for record in calls):
-        arrives = any(record.came_back and record.attached and not record.silent for record in calls)
-        if arrives and right is pathwise:
+        if right is pathwise and any(one.came_back and one.attached and not one.silent for one in calls):
             return sight.wrong(CLEARED)
         return exercise.named(zero(calls), sight.evidence())
-    reading = next((way for way in (right, *also) if sight.fit(way)), None)
-    if reading is None:
-        return _of_formula(sight)
-    if found := _of_draws(sight):
+    read = next((way for way in (right, *also) if sight.fit(way)), None)
+    if found := _of_draws(sight) if read else _of_formula(sight):
         return found
-    if second := _accumulates(attempt, reading):
+    if second := _accumulates(attempt, read or right):
         return exercise.named("grad-accumulates", second)
     return exercise.passes(_remarks(calls))
 
@@ -484,7 +279,7 @@ def _remarks(calls: list[Call]) -> str:
 def _no_number(record: Call, exercise: Exercise) -> Verdict | None:
     """Describe what a call returned; None if it is one finite number."""
     value, case = record.value, record.case
-    where = f" (With f(z) = {case.text}, mu = {case.mu:g}, sigma = {case.sigma:g}, n = {record.n}.)"
+    where = f" (With {case}, n = {record.n}.)"
     if value is None:
         text = "Either a `return` is missing, or you return a `.grad` that no gradient has reached."
         return exercise.wrong(f"Your function returned nothing (`None`). {text}{where}")
@@ -561,7 +356,7 @@ def _of_draws(sight: Sight) -> Verdict | None:
 
 def _count(sight: Sight, record: Call, count: int) -> Verdict:
     """Return the verdict on another number of draws than n."""
-    given = f"{count or 'no':,} draw{'s' * (count != 1)}" if count else "no draws"
+    given = f"{count:,} draw{'s' * (count != 1)}" if count else "no draws"
     return sight.wrong(f"`f` was given {given}, and n is {record.n}. Draw n values of z.", record)
 
 
@@ -573,11 +368,8 @@ def _accumulates(attempt: Attempt, right: Way) -> Evidence | None:
         record = Call(SQUARE, 5)
         record.value = attempt(record.f, mu, sigma, 5)
         rows.append((name, f"{record.number:.4g}, for its draws {right(record):.4g}"))
-    return (
-        None
-        if record.fits(right)
-        else Evidence(f"Two calls with the same `mu`, f(z) = {SQUARE.text}, n = 5:", tuple(rows))
-    )
+    about = f"Two calls with the same `mu`, f(z) = {SQUARE.text}, n = 5:"
+    return None if record.fits(right) else Evidence(about, tuple(rows))
 
 
 def _by_average(sight: Sight) -> Verdict:
@@ -592,7 +384,7 @@ def _by_average(sight: Sight) -> Verdict:
             return _not_the_slope(sight, "The average of your estimates", case, n, calls, mean, error)
         if found.var().item() * n > 2.5 * known:
             return exercise.wrong(
-                f"Your estimates scatter more than they need to. With {_where(case)}, the variance of one draw's "
+                f"Your estimates scatter more than they need to. With {case}, the variance of one draw's "
                 f"estimate is {found.var().item() * n:.3g}; {exercise.name} has {known:.3g}. (The average of {calls} "
                 f"calls was {mean:.2f} ± {error:.2f}; the slope is {case.truth:g}.)"
             )
@@ -615,15 +407,11 @@ def _by_average(sight: Sight) -> Verdict:
     return exercise.passes(_remarks(sight.calls))
 
 
-def _where(case: Case) -> str:
-    return f"f(z) = {case.text}, mu = {case.mu:g}, sigma = {case.sigma:g}"
-
-
 def _not_the_slope(sight: Sight, what: str, case: Case, n: int, calls: int, mean: float, error: float) -> Verdict:
     factor = mean / case.truth
     times = f" ({factor:.2f} times)" if abs(factor) > 0.02 and abs(factor - 1) > 0.02 else ""
     return sight.wrong(
-        f"{what} is not the slope. With {_where(case)}, {calls:,} calls with n = {n} gave {mean:.2f} ± {error:.2f} on "
+        f"{what} is not the slope. With {case}, {calls:,} calls with n = {n} gave {mean:.2f} ± {error:.2f} on "
         f"average; the slope of E[f(z)] is {case.truth:g}{times}."
     )
 

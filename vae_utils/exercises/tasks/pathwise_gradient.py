@@ -8,7 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..estimates import Call, by_estimates, pathwise
+from ..calls import Call, pathwise
+from ..estimates import by_estimates
 from ..exercise import Exercise
 
 Function = Callable[[Tensor], Tensor]

@@ -8,7 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..estimates import Call, by_estimates, leave_one_out, score
+from ..calls import Call, leave_one_out, score
+from ..estimates import by_estimates
 from ..exercise import Exercise
 
 Function = Callable[[Tensor], Tensor]

@@ -6,7 +6,8 @@ from torch.optim import SGD, Adam
 
 from ...losses import bernoulli_nll, gaussian_kl
 from ..exercise import Exercise, Probe
-from ..steps import by_steps, small
+from ..small_vae import small
+from ..steps import by_steps
 
 
 def training_step(model, optimizer, x):
