@@ -90,12 +90,17 @@ def weighed(a: float, b: float) -> Callable[..., Tensor]:
     [
         (weighed(1, 0.1), "the KL weighs 0.1 times what it should"),
         (weighed(1, 0.00025), "the KL weighs 0.00025 times what it should"),
-        (weighed(10, 1), "the reconstruction weighs 10 times what it should"),
+        (weighed(10, 1), "The reconstruction weighs 10 times what it should"),
         (weighed(2, 3), "a silent β = 1.5"),
+        (
+            lambda logits, x, *a: bernoulli_nll(logits, x) / x[0].numel() + 0.1 * a[2] * gaussian_kl(a[0], a[1]),
+            "is divided by the number of pixel values, and the KL weighs 0.1 times",
+        ),
         (weighed(0.3, 0.3), "Both terms are multiplied by 0.3"),
         (lambda *a: weighed(1, 1)(*a) / a[1][0].numel(), "Both terms are divided by the number of pixel values"),
         (lambda *a: weighed(1, 1)(*a) / len(a[1]), "Both terms are divided by the batch size"),
         (lambda *a: weighed(1, 5)(*a).mean(), "the KL weighs 5 times what it should"),
+        (lambda *a: weighed(1, 0.1)(*a[:4]), "`beta` comes in and is not used"),
     ],
 )
 def test_weights_are_found_and_said_with_their_number(loss: Callable[..., Tensor], says: str) -> None:
@@ -213,6 +218,14 @@ def test_noise_that_is_scaled_or_cut_off_is_described() -> None:
     unnamed(exercises.generate.check(lambda d, n, latent: d(0.7 * torch.randn(n, latent))), "deviation is 0.70")
     many = with_noise(lambda e: torch.randn_like(e[: (len(e) + 5) // 6]).repeat_interleave(6, 0)[: len(e)])
     unnamed(exercises.reparameterize.check(many), "Rows share their rolls")
+
+
+@pytest.mark.parametrize(
+    "change", [lambda p: 255 * p, lambda p: p.clamp(0.2, 0.8), lambda p: p.flip(0), lambda p: (p > 0.5).float()]
+)
+def test_altered_pictures_are_not_called_noisy(change: Callable[[Tensor], Tensor]) -> None:
+    found = exercises.generate.check(lambda decode, n, latent: change(decode(torch.randn(n, latent))))
+    unnamed(found, "not those that `decode` gave")
 
 
 def test_channels_folded_into_the_batch_are_described() -> None:

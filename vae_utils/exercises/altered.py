@@ -9,12 +9,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Change = Callable[[Tensor], Tensor]
+
+
+def _spread(x: Tensor) -> Tensor:
+    """Return what `x.std()` does, without its warning for a single number."""
+    return ((x - x.mean()).square().sum() / (x.numel() - 1)).sqrt()
+
+
 PIXELS: dict[str, Change] = {
     "2x − 1, from −1 to 1": lambda x: 2 * x - 1,
     "x / 255, as if they were bytes": lambda x: x / 255,
     "255x, from 0 to 255": lambda x: 255 * x,
     "1 − x, a negative": lambda x: 1 - x,
     "x − 1/2, from −1/2 to 1/2": lambda x: x - 0.5,
+    "their mean subtracted, divided by their spread": lambda x: (x - x.mean()) / _spread(x),
     "(x + 1) / 2, as if they came from −1 to 1": lambda x: (x + 1) / 2,
 }
 # Of logvar, in place of exp(logvar / 2).

@@ -21,7 +21,7 @@ from .exercise import Exercise, Probe
 from .small_vae import STEPS, Run, run, small
 from .values import bound_by
 from .verdict import Evidence, Verdict
-from .weights import FACTORS, fitted
+from .weights import fitted
 
 Optimizer = torch.optim.Optimizer
 
@@ -266,9 +266,9 @@ def stepping(loss: Loss, clip: Callable[..., Any] | None = None, most: float = 0
     return step
 
 
-def elbo(parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, a: float = 1.0, b: float = 1.0) -> Tensor:
-    """Return the negative ELBO of each picture, with weights on its terms."""
-    return a * bernoulli_nll(parameters, x) + b * gaussian_kl(mu, logvar)
+def elbo(parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """Return the negative ELBO of each picture."""
+    return bernoulli_nll(parameters, x) + gaussian_kl(mu, logvar)
 
 
 def _altered(sight: Sight) -> str:
@@ -296,8 +296,8 @@ def _altered(sight: Sight) -> str:
     if weights := fitted(first, torch.stack([nll, right - nll]), sizes):
 
         def weighed(parameters: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-            factor = FACTORS[weights.factor](x[0].numel(), mu.shape[1], len(x))
-            return factor * elbo(parameters, x, mu, logvar, weights.a, weights.b)
+            nll, kl = bernoulli_nll(parameters, x), gaussian_kl(mu, logvar)
+            return weights.loss(nll, kl, x[0].numel(), mu.shape[1], len(x))
 
         tried.append((str(weights), stepping(weighed)))
     return next((how for how, step in tried if sight.is_(Mistake("", step, ""))), "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# What the whole may be multiplied by, besides a constant, from (pixel values, numbers in the code, pictures).
+# What a term may be multiplied by, besides a constant, from (pixel values, numbers in the code, pictures).
 FACTORS: dict[str, Callable[[int, int, int], float]] = {
     "": lambda pixels, latents, pictures: 1.0,
     "divided by the number of pixel values": lambda pixels, latents, pictures: 1 / pixels,
@@ -17,43 +17,57 @@ FACTORS: dict[str, Callable[[int, int, int], float]] = {
     "divided by all pixel values of the batch": lambda pixels, latents, pictures: 1 / (pixels * pictures),
     "multiplied by the batch size": lambda pixels, latents, pictures: pictures,
 }
+WHOLE, PIXELS, LATENTS, *OTHERS = FACTORS
+# Those of the two terms that are tried: none, an average over the term's own numbers, and then the same for both.
+TRIED = (
+    (WHOLE, WHOLE),
+    (PIXELS, WHOLE),
+    (WHOLE, LATENTS),
+    (PIXELS, LATENTS),
+    *((f, f) for f in (PIXELS, LATENTS, *OTHERS)),
+)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A loss of a · nll + b · KL, times a factor."""
+    """A loss of a · nll + b · KL, each times a factor."""
 
     a: float
     b: float
-    factor: str = ""
+    factors: tuple[str, str] = (WHOLE, WHOLE)
 
     @property
-    def right(self) -> tuple[bool, bool]:
-        """Which of the two weights is 1."""
-        return abs(self.a - 1) < 1e-3, abs(self.b - 1) < 1e-3
+    def right(self) -> int:
+        """How many of the two weights are 1."""
+        return sum(abs(weight - 1) < 1e-3 for weight in (self.a, self.b))
 
     @property
-    def balanced(self) -> bool:
-        """Whether the two terms weigh the same."""
-        return abs(self.a - self.b) < 1e-3 * abs(self.a)
+    def of_both(self) -> bool:
+        """Whether the two terms weigh the same against each other."""
+        return abs(self.a - self.b) < 1e-3 * abs(self.a) and self.factors[0] == self.factors[1]
+
+    def loss(self, nll: Tensor, kl: Tensor, *sizes: int) -> Tensor:
+        """Return the loss."""
+        first, second = (FACTORS[factor](*sizes) for factor in self.factors)
+        return self.a * first * nll + self.b * second * kl
 
     def __str__(self) -> str:
-        a, b = f"{self.a:.4g}", f"{self.b:.4g}"
-        if self.balanced:
-            how = [*([self.factor] if self.factor else []), *([] if self.right[0] else [f"multiplied by {a}"])]
+        def how(weight: float, factor: str) -> str:
+            scaled = [] if abs(weight - 1) < 1e-3 else [f"weighs {weight:.4g} times what it should"]
+            return " and ".join([*([f"is {factor}"] if factor else []), *scaled]) or "is right"
+
+        if self.of_both:
+            times = [*filter(None, self.factors[:1]), *([] if self.right else [f"multiplied by {self.a:.4g}"])]
             return (
-                f"Both terms are {' and '.join(how)}. Against each other they weigh what they should, so the minimum "
+                f"Both terms are {' and '.join(times)}. Against each other they weigh what they should, so the minimum "
                 "is where it was. But the numbers are no nats of a picture any more, and the steps are of another "
                 "length."
             )
-        if self.right[0]:
-            text = f"The reconstruction is right, and the KL weighs {b} times what it should."
-        elif self.right[1]:
-            text = f"The KL is right, and the reconstruction weighs {a} times what it should."
-        else:
-            text = f"The reconstruction weighs {a} times what it should, the KL {b} times."
-        besides = f" (Besides, everything is {self.factor}.)" if self.factor else ""
-        return f"{text} Only the balance counts: that is a silent β = {self.b / self.a:.4g}.{besides}"
+        same = self.factors[0] == self.factors[1]
+        a, b = (how(weight, "" if same else f) for weight, f in zip((self.a, self.b), self.factors, strict=True))
+        besides = f" (Besides, everything is {self.factors[0]}.)" if same and self.factors[0] else ""
+        silent = f": that is a silent β = {self.b / self.a:.4g}" if same else ""
+        return f"The reconstruction {a}, and the KL {b}. Only the balance counts{silent}.{besides}"
 
 
 def fitted(got: Tensor, terms: Tensor, sizes: list[tuple[int, int, int]]) -> Weights | None:
@@ -67,10 +81,11 @@ def fitted(got: Tensor, terms: Tensor, sizes: list[tuple[int, int, int]]) -> Wei
     found, right = [], got.double()[:, None]
     if not right.isfinite().all():
         return None
-    for name, factor in FACTORS.items():
-        both = terms.T.double() * torch.tensor([[factor(*each)] for each in sizes]).double()
+    for factors in TRIED:
+        both = terms.T.double() * torch.tensor([[FACTORS[f](*each) for f in factors] for each in sizes]).double()
         weights = torch.linalg.lstsq(both, right).solution
         if torch.allclose(both @ weights, right, rtol=1e-4, atol=1e-5):
-            found.append(Weights(weights[0].item(), weights[1].item(), name))
-    found = [weights for weights in found if not weights.factor or weights.right[0] or not weights.balanced]
-    return max(found, key=lambda weights: sum(weights.right), default=None)
+            found.append(Weights(weights[0].item(), weights[1].item(), factors))
+    # A factor that hangs on something, and a constant on both besides, is no simple account.
+    found = [weights for weights in found if weights.right or not weights.factors[0] or not weights.of_both]
+    return max(found, key=lambda weights: weights.right, default=None)

@@ -62,7 +62,13 @@ class Seen:
             self.how = "decoded"
         else:
             more = close(self.pictures, decoded.float().sigmoid())
-            self.how = "a sigmoid too many" if more else "not what decode returned"
+            self.how = "a sigmoid too many" if more else _related(self.pictures.detach().double(), decoded)
+
+
+def _related(pictures: Tensor, decoded: Tensor) -> str:
+    """Return how other pictures are related to the decoded ones: what was added may have nothing to do with them."""
+    both = torch.stack([(pictures - decoded).flatten(), decoded.flatten()])
+    return "noise added" if both[0].isfinite().all() and abs(both.corrcoef()[0, 1]) < 0.1 else "altered"
 
 
 def judge(attempt: Attempt, exercise: Exercise) -> Verdict:

@@ -57,21 +57,24 @@ FAR = {
 
 
 def weighted(sight: Sight) -> Verdict | None:
-    """Describe fixed weights of the two terms, or a factor on both, if they fit every number."""
-    got, terms, sizes = [], [], []
-    for i in sight.compared:
-        value, probe = sight.got[i]["value"], sight.exercise.probes[i].make()
-        logits, x, mu, logvar = (probe[name] for name in ("logits", "x", "mu", "logvar"))
-        both = torch.stack([bernoulli_nll(logits, x), probe.get("beta", 1.0) * gaussian_kl(mu, logvar)])
-        if not isinstance(value, Tensor) or value.shape not in ((), both[0].shape):
-            return None
-        got.append(value.detach().reshape(-1))
-        terms.append(both if value.ndim else both.sum(1, keepdim=True))
-        sizes += [(x[0].numel(), mu.shape[1], len(x))] * len(got[-1])
-    if not got or not (found := fitted(torch.cat(got), torch.cat(terms, 1), sizes)):
-        return None
-    one = " And one number comes back for the whole batch; keep one for each picture." if len(got[-1]) == 1 else ""
-    return sight.exercise.wrong(f"{found}{one}", sight.evidence(sight.telling(True)))
+    """Describe fixed weights of the two terms, or a factor on both, if they fit every number, with β or without it."""
+    for used, remark in ((True, ""), (False, " And `beta` comes in and is not used.")):
+        got, terms, sizes = [], [], []
+        for i in sight.compared:
+            value, probe = sight.got[i]["value"], sight.exercise.probes[i].make()
+            logits, x, mu, logvar = (probe[name] for name in ("logits", "x", "mu", "logvar"))
+            kl = gaussian_kl(mu, logvar) * (probe.get("beta", 1.0) if used else 1.0)
+            both = torch.stack([bernoulli_nll(logits, x), kl])
+            if not isinstance(value, Tensor) or value.shape not in ((), kl.shape):
+                return None
+            got.append(value.detach().reshape(-1))
+            terms.append(both if value.ndim else both.sum(1, keepdim=True))
+            sizes += [(x[0].numel(), mu.shape[1], len(x))] * len(got[-1])
+        if got and (found := fitted(torch.cat(got), torch.cat(terms, 1), sizes)):
+            if len(got[-1]) == 1:
+                remark += " And one number comes back for the whole batch; keep one for each picture."
+            return sight.exercise.wrong(f"{found}{remark}", sight.evidence(sight.telling(True)))
+    return None
 
 
 EXERCISE = Exercise(
