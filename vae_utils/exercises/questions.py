@@ -333,7 +333,7 @@ shuffled_clouds = Question(
 gradient_of_a_draw = Question(
     "gradient_of_a_draw",
     "z is drawn once with Normal(mu, sigma).sample() and once with torch.normal(mu, sigma). After backward() of the "
-    "reconstruction loss, what stands in mu.grad?",
+    "reconstruction loss, what stands in the .grad of the encoder's weights?",
     (
         Choice(
             "It does not come to that: backward() stops with an error, since a draw has no derivative.",
@@ -342,7 +342,7 @@ gradient_of_a_draw = Question(
         ),
         Choice(
             "None, both times.",
-            "After .sample(), yes. torch.normal is worse: its z has a grad_fn, so a gradient does come back to mu, and "
+            "After .sample(), yes. torch.normal is worse: its z has a grad_fn, so a gradient does come back, and "
             "it looks as if all were well.",
         ),
         Choice(
