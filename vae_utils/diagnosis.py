@@ -2,11 +2,12 @@
 
 Each finding answers one question with a number. `UNSEEN` lists what inputs and outputs can't tell.
 
-Two of the questions rest on what holds exactly at every minimum of the loss, for every weight of the KL, if the layers
-next to the code and to the pictures are linear. The decoder's first layer can undo any shift and any scale of the
-codes, so at a minimum neither can lower the KL: each number of the code has mean 0 and E[mu^2 + sigma^2] = 1 over the
-pictures. And the bias of the last layer can make the pictures lighter or darker, so for a Bernoulli the average
-reconstruction is the average picture.
+Three of the questions rest on what holds exactly at every minimum of the loss if the layers next to the code and to the
+pictures are linear, free and without weight decay. There the weight of the KL can be read off the gradients at mu and
+logvar (`weight_of_kl`). The other two hold for every weight. The decoder's first layer can undo any shift and any scale
+of the codes, so at a minimum neither can lower the KL: each number of the code has mean 0 and E[mu^2 + sigma^2] = 1
+over the pictures. And the bias of the last layer can make the pictures lighter or darker, so for a Bernoulli the
+average reconstruction is the average picture.
 """
 
 import math
@@ -14,7 +15,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +31,11 @@ NamedLosses = dict[str, Callable[[Tensor, Tensor], Tensor]]
 ACTIVE = 0.01  # a number of the code is active if the variance of its mu is larger (Burda et al., 2016)
 LEAST = 100  # pictures that the averages need
 MOST = 2000  # pictures that they use
+BALANCE_DRAWS = 5  # of z for each picture, to read off the KL's weight
 PASSES, ROWS = 16, 256  # draws of epsilon for each picture, and pictures
+MIN_ROOM = 0.03  # of (1 - E[sigma^2]) / 2, for the clouds' width to tell the KL's weight
 MAX_SPARE = 0.03  # share of 1 + KL that a shift and a scale of the codes may still save
+MAX_RATIO = 1.4  # of the KL's weight, as the gradients tell it, to the one that was meant
 MAX_SHIFT = 0.1  # of the average reconstruction from the average picture, squared, in shares of the variance
 MAX_DISTANCE = 0.25  # of samples from the prior to samples from the encoder's q(z|x), squared Fréchet, likewise
 
@@ -42,8 +46,9 @@ UNSEEN = (
     "a constant in the loss, which changes no gradient",
 )
 UNSEEN_WITHOUT_LOSS = (
-    "the weight of the KL: every beta above 0 gives a model that is healthy in itself",
-    "the scale of the reconstruction: a squared error without 1/(2 sigma^2) is a right loss for another sigma",
+    "the weight of the KL to better than a third, and not at all if p(x|z) is unknown or no number is active",
+    "the scale of the reconstruction if the model does not say its sigma: a squared error without 1/(2 sigma^2) is a "
+    "right loss for another one",
 )
 
 
@@ -100,7 +105,7 @@ def examine(model: nn.Module, x: Tensor, *, loss: AnyLoss | None = None, beta: f
         loss: (model, x) -> the loss as a number, as (batch,) or as {"loss": ...}, such as `objectives.vae_loss`. It
             is evaluated at synthetic codes and reconstructions. It must take all it needs from model(x), or from
             model.encode, .reparameterize and .decode (if the model has a `likelihood`, also .mean).
-        beta: The weight of the KL that you meant.
+        beta: The weight of the KL that you meant. The gradients are compared with it, and the loss, if it is given.
         seed: Of the draws that the examination makes.
 
     Raises:
@@ -119,7 +124,7 @@ def examine(model: nn.Module, x: Tensor, *, loss: AnyLoss | None = None, beta: f
         if findings[0].healthy:
             findings += _draw(model, x)
             findings += [_path(model, x, noisy=findings[1].healthy), _heads(outputs), _use(outputs), _scale(outputs)]
-            findings += [_average_picture(outputs, x), _samples(model, outputs)]
+            findings += [_balance(model, outputs, x, beta), _average_picture(outputs, x), _samples(model, outputs)]
             if loss is not None:
                 findings += _charges(model, loss, x, outputs, beta)
     unseen = UNSEEN if loss is not None else (*UNSEEN_WITHOUT_LOSS, *UNSEEN)
@@ -406,6 +411,64 @@ def spare_nats(mu: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (moment - 1 - (moment - mu.mean(0).square()).log())
 
 
+class Weights(NamedTuple):
+    """The weight of the KL, read off a trained model in two ways; None where the model does not tell."""
+
+    from_logvar: float | None
+    from_mu: float | None
+
+
+def weight_of_kl(model: Any, x: Tensor, draws: int = 20, seed: int = 0) -> Weights:
+    """Read the weight beta of the KL off a trained model: what its gradients must have come to rest at.
+
+    Where nll + beta KL is at rest, the decoder's pull and the KL's cancel for each number j of the code, on average
+    over the training pictures and right draws of z:
+
+        E[d nll / d logvar_j] = beta E[1 - sigma_j^2] / 2         E[mu_j d nll / d mu_j] = -beta E[mu_j^2]
+
+    Each is solved for beta by least squares over the active numbers. If the two disagree, no weight explains the
+    model: its draw is another, or its KL, or it is not trained to the end.
+
+    It holds if the encoder's last layer is linear and free (no weight decay, nothing shared), and p(x|z) is known: a
+    Gaussian whose sigma is not shows only beta sigma^2. A collapsed model answers nothing.
+
+    Args:
+        model: Has `encode`, `decode` and a `likelihood`, such as `models.VAE`.
+        x: The pictures that it was trained on. The first 2,000 are used.
+        draws: How many z are drawn for each picture.
+        seed: Of the draws. The global random state stays as it was.
+    """
+    x = x[:MOST].to(next(model.parameters()).device)
+    with own_random_numbers(seed, x.device), torch.enable_grad():
+        mu, logvar = (part.detach() for part in model.encode(x))
+        return _weights(model.decode, model.likelihood.nll, mu, logvar, x, draws)
+
+
+def _weights(
+    decode: Callable[[Tensor], Tensor],
+    nll: Callable[[Tensor, Tensor], Tensor],
+    mu: Tensor,
+    logvar: Tensor,
+    x: Tensor,
+    draws: int = 20,
+) -> Weights:
+    pulls = mu.new_zeros(2, mu.shape[1])  # E[d nll / d logvar] and E[mu d nll / d mu], times n
+    for rows in torch.arange(len(x), device=x.device).split(500):
+        for _ in range(draws):
+            m, v = (part[rows].clone().requires_grad_() for part in (mu, logvar))
+            z = m + (0.5 * v).exp() * torch.randn_like(m)
+            to_m, to_v = torch.autograd.grad(nll(decode(z), x[rows]).sum(), (m, v))
+            pulls += torch.stack([to_v.sum(0), (mu[rows] * to_m).sum(0)]) / draws
+    active = mu.var(0) > ACTIVE
+    pulls, room = pulls[:, active] / len(x), 0.5 * (1 - logvar[:, active].exp().mean(0))
+    size = mu[:, active].square().mean(0)
+    if not active.any():
+        return Weights(None, None)
+    narrow = room.norm().item() > MIN_ROOM  # clouds as wide as the prior's feel no pull of the KL
+    from_logvar = (pulls[0] @ room / (room @ room)).item() if narrow else None
+    return Weights(from_logvar, -(pulls[1] @ size / (size @ size)).item())
+
+
 def _scale(outputs: _Outputs) -> Finding:
     moment = (outputs.mu.square() + outputs.variance).mean(0)
     spare = spare_nats(outputs.mu, outputs.logvar).sum().item()
@@ -423,6 +486,37 @@ def _scale(outputs: _Outputs) -> Finding:
         False,
         f"{text}. Either sigma in the draw and in the KL are not one, or the KL is another, or it is not "
         "trained to the end.",
+    )
+
+
+def _balance(model: nn.Module, outputs: _Outputs, x: Tensor, beta: float) -> Finding:
+    """Test the weight of the KL that the gradients at mu and logvar have come to rest at."""
+    model.eval()
+    likelihood, decode = _likelihood(model), getattr(model, "decode", None)
+    if likelihood is None or decode is None:
+        return Finding(
+            "balance", None, "without `likelihood` and `decode` the KL's weight can't be read off gradients."
+        )
+    try:
+        found = _weights(decode, likelihood.nll, outputs.mu, outputs.logvar, x, BALANCE_DRAWS)
+    except Exception as problem:  # a decode of another kind may need more than codes, or return something else
+        return Finding("balance", None, f"no gradient could be taken at the code ({type(problem).__name__}).")
+    told = {"logvar": found.from_logvar, "mu": found.from_mu}
+    weights = {name: weight for name, weight in told.items() if weight is not None}
+    if not weights:
+        return Finding("balance", None, "no number of the code is active, so no gradient tells the KL's weight.")
+    shown = " and ".join(f"{weight:.3g} (at {name})" for name, weight in weights.items())
+    text = f"by its gradients, a nat of KL weighs {shown} times a nat of reconstruction"
+    low, high = min(weights.values()), max(weights.values())
+    if beta / MAX_RATIO < low and high < beta * MAX_RATIO:
+        return Finding("balance", True, f"{text}.")
+    if len(weights) == 2 and high < MAX_RATIO * low:
+        return Finding("balance", False, f"{text}, not {beta:g}.")
+    return Finding(
+        "balance",
+        False,
+        f"{text}, not {beta:g}. As no one weight explains it, the draw or the KL is another, the KL is left out, or it "
+        "is not trained to the end.",
     )
 
 

@@ -202,3 +202,17 @@ def dots_by_seed(ax: Axes, sides: Tensor, checks: Sequence[str], color: str) -> 
         ax.scatter((seeds + 2) * check + seed, row, s=14, facecolors=face, edgecolors=edge)
     ax.set_xticks([(seeds + 2) * place + (seeds - 1) / 2 for place in range(len(checks))], checks)
     ax.set_ylim(rows - 0.4, -0.6)
+
+
+def clouds(ax: Axes, mu: Tensor, sigma: Tensor, color: str, alpha: float = 0.25, reach: float = 1) -> None:
+    """Show clouds N(mu, sigma^2), mu and sigma (n, 2), as ellipses of `reach` standard deviations around their centers.
+
+    They do not change the limits of the axes.
+    """
+    from matplotlib.collections import EllipseCollection
+
+    widths, heights = (2 * reach * sigma).T.numpy()
+    look = {"facecolor": color, "edgecolor": color, "alpha": alpha, "offset_transform": ax.transData}
+    ax.add_collection(
+        EllipseCollection(widths, heights, 0 * widths, units="xy", offsets=mu.numpy(), **look), autolim=False
+    )

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vae_utils import data, diagnosis, exercises
-from vae_utils.diagnosis import UNSEEN_WITHOUT_LOSS, examine, spare_nats
+from vae_utils.diagnosis import UNSEEN_WITHOUT_LOSS, Weights, examine, spare_nats, weight_of_kl
 from vae_utils.likelihoods import Bernoulli, Gaussian
 from vae_utils.losses import bernoulli_nll, gaussian_kl, gaussian_nll
 from vae_utils.models import VAE
@@ -98,8 +98,9 @@ def test_another_weight_is_healthy_where_it_was_meant() -> None:
     model = VAE(SHAPE, 8, Bernoulli(), hidden=(256,))
     fit(model, digits(), steps=400, lr=1e-2, loss=loss, device="cpu", progress=False)
     assert examine(model, digits(), loss=loss, beta=0.25).wrong == ()
-    assert examine(model, digits(), loss=loss).wrong == ("weight",)
-    assert examine(model, digits()).wrong == ()
+    assert examine(model, digits(), beta=0.25).wrong == ()
+    assert examine(model, digits(), loss=loss).wrong == ("balance", "weight")
+    assert examine(model, digits()).wrong == ("balance",)
     assert examine(model, digits()).unseen[:2] == UNSEEN_WITHOUT_LOSS
 
 
@@ -335,12 +336,12 @@ def test_loss_that_cannot_be_asked_is_told() -> None:
 @pytest.mark.parametrize(
     ("exercise", "slug", "names"),
     [
-        ("gaussian_kl", "reverse", {"scale"}),
-        ("gaussian_kl", "log-std", {"scale"}),
-        ("negative_elbo", "kl-forgotten", {"scale", "samples"}),
+        ("gaussian_kl", "reverse", {"scale", "balance"}),
+        ("gaussian_kl", "log-std", {"scale", "balance"}),
+        ("negative_elbo", "kl-forgotten", {"scale", "balance", "samples"}),
         ("bernoulli_nll", "averaged-pixels", {"use"}),
-        ("bernoulli_nll", "sigmoid-twice", {"average picture"}),
-        ("reparameterize", "std-is-exp-logvar", {"spread", "scale"}),
+        ("bernoulli_nll", "sigmoid-twice", {"balance", "average picture"}),
+        ("reparameterize", "std-is-exp-logvar", {"spread", "scale", "balance"}),
     ],
 )
 def test_trained_mistake_shows_without_the_loss(exercise: str, slug: str, names: set[str]) -> None:
@@ -391,6 +392,85 @@ def test_nothing_is_spare_where_the_moments_are_right() -> None:
     mu = torch.tensor([[0.6, 0.0], [-0.6, 0.0]])
     logvar = torch.tensor([[0.64, 1.0], [0.64, 1.0]]).log()
     torch.testing.assert_close(spare_nats(mu, logvar), torch.zeros(2), atol=1e-6, rtol=0)
+
+
+# The balance that tells the weight
+
+
+@pytest.mark.parametrize(
+    ("exercise", "slug", "beta"),
+    [("gaussian_kl", "no-half", 2), ("gaussian_kl", "averaged-latents", 1 / 8), ("negative_elbo", "kl-forgotten", 0)],
+)
+def test_weight_is_read_off_a_model_that_was_trained_with_it(exercise: str, slug: str, beta: float) -> None:
+    model = trained(**mistake(exercise, slug))
+    assert weight_of_kl(model, digits()) == pytest.approx((beta, beta), rel=0.1, abs=0.02)
+    finding = examine(model, digits())["balance"]
+    assert finding.healthy is False and "not 1" in finding.sentence
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_weight_of_a_right_vae_is_one(seed: int) -> None:
+    assert weight_of_kl(healthy(seed), digits()) == pytest.approx((1, 1), abs=0.1)
+
+
+@pytest.mark.parametrize("beta", [0.25, 1, 5])
+def test_weight_is_exact_where_the_minimum_is_known(beta: float) -> None:
+    """The beta-VAE of a linear decoder is probabilistic PCA with a variance of beta sigma^2."""
+
+    class Linear(nn.Module):
+        def __init__(self, x: Tensor, latent: int, sigma: float) -> None:
+            super().__init__()
+            self.mean = nn.Parameter(x.flatten(1).mean(0))
+            values, axes = torch.linalg.eigh((x.flatten(1) - self.mean).T.cov(correction=0))
+            self.values, noise = values[-latent:], beta * sigma**2
+            self.directions = axes[:, -latent:] * (self.values - noise).sqrt()
+            self.logvar, self.likelihood = (noise / self.values).log(), Straight()
+
+        def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            mu = (x.flatten(1) - self.mean) @ self.directions / self.values
+            return mu, self.logvar.expand_as(mu)
+
+        def decode(self, z: Tensor) -> Tensor:
+            return self.mean + z @ self.directions.T
+
+    class Straight:
+        def nll(self, output: Tensor, x: Tensor) -> Tensor:
+            return (output - x.flatten(1)).square().sum(1) / (2 * 0.1**2)
+
+    x = 2 * digits().double()
+    model = Linear(x, 4, 0.1)
+    torch.testing.assert_close(spare_nats(*model.encode(x)), torch.zeros(4).double(), atol=1e-9, rtol=0)
+    assert weight_of_kl(model, x, draws=200) == pytest.approx((beta, beta), rel=0.03)
+
+
+def test_half_of_a_wrong_kl_is_told_from_its_weight() -> None:
+    found = weight_of_kl(trained(**mistake("gaussian_kl", "log-std")), digits())
+    assert found.from_mu == pytest.approx(1, abs=0.15) and found.from_logvar > 2
+
+
+def test_collapsed_model_does_not_tell_the_weight() -> None:
+    model = trained(**mistake("bernoulli_nll", "averaged-pixels"))
+    assert weight_of_kl(model, digits()) == Weights(None, None)
+    assert examine(model, digits())["balance"].healthy is None
+
+
+def test_clouds_as_wide_as_the_prior_tell_no_weight_at_logvar() -> None:
+    assert weight_of_kl(trained(**mistake("reparameterize", "no-noise")), digits()).from_logvar is None
+
+
+def test_reading_the_weight_changes_nothing() -> None:
+    model, random = healthy(), torch.get_rng_state()
+    assert weight_of_kl(model, digits()[:200]) == weight_of_kl(model, digits()[:200])
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(parameter.grad is None or not parameter.grad.isnan().any() for parameter in model.parameters())
+
+
+def test_balance_is_not_asked_where_the_likelihood_or_decode_is_not_known() -> None:
+    torch.manual_seed(0)
+    model = Example()
+    assert examine(model, digits())["balance"].healthy is None
+    model.likelihood, model.decode = Bernoulli(), lambda z: z.undefined
+    assert "AttributeError" in examine(model, digits())["balance"].sentence
 
 
 # Other models

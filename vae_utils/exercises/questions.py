@@ -257,13 +257,13 @@ shuffled_clouds = _question(
 gradient_of_a_draw = _question(
     "gradient_of_a_draw",
     """z is drawn once with Normal(mu, sigma).sample() and once with torch.normal(mu, sigma). After backward() of the
-    reconstruction loss, what stands in mu.grad?
+    reconstruction loss, what stands in the .grad of the encoder's weights?
     - It does not come to that: backward() stops with an error, since a draw has no derivative.
       > If only it did. Both run without a word, since the decoder's weights do get their gradient. That is why this
         mistake lives so long in programs.
     - None, both times.
-      > After .sample(), yes. torch.normal is worse: its z has a grad_fn, so a gradient does come back to mu, and it
-        looks as if all were well.
+      > After .sample(), yes. torch.normal is worse: its z has a grad_fn, so a gradient does come back, and it looks
+        as if all were well.
     * None after .sample(), zeros after torch.normal.
       > .sample() gives numbers without a past, so nothing arrives. After torch.normal something arrives, and it is
         exactly 0 for every draw. Neither complains.
