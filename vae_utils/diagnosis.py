@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from .evaluation import frechet_distance
 from .likelihoods import Likelihood
 from .losses import bernoulli_nll, gaussian_kl
+from .mistakes import gaussian_kl as wrong_kl
 from .random_state import own_random_numbers
 
 AnyLoss = Callable[[Any, Tensor], dict[str, Tensor] | Tensor]
@@ -609,15 +610,15 @@ def mistaken_nlls(mean: Callable[[Tensor], Tensor]) -> NamedLosses:
 
 
 MISTAKEN_KL: NamedLosses = {
-    "the reverse KL(p ‖ q)": lambda m, v: ((1 + m.square()) / v.exp() - 1 + v).sum(1),
-    "a KL without mu²": lambda m, v: (v.exp() - 1 - v).sum(1),
-    "a KL without -logvar": lambda m, v: (m.square() + v.exp() - 1).sum(1),
-    "a KL with +logvar": lambda m, v: (m.square() + v.exp() - 1 + v).sum(1),
-    "a KL that takes logvar for log sigma": lambda m, v: (m.square() + (2 * v).exp() - 1 - 2 * v).sum(1),
-    "a KL with mu not squared": lambda m, v: (m + v.exp() - 1 - v).sum(1),
+    "the reverse KL(p ‖ q)": wrong_kl.reverse,
+    "a KL without mu²": wrong_kl.no_mu,
+    "a KL without -logvar": wrong_kl.no_logvar,
+    "a KL with +logvar": wrong_kl.plus_logvar,
+    "a KL that takes logvar for log sigma": wrong_kl.log_std,
+    "a KL with mu not squared": wrong_kl.mu_not_squared,
     "a KL with |mu| for mu²": lambda m, v: (m.abs() + v.exp() - 1 - v).sum(1),
-    "a KL with logvar for sigma²": lambda m, v: (m.square() + v - 1 - v).sum(1),
-    "a KL with sigma for sigma²": lambda m, v: (m.square() + (0.5 * v).exp() - 1 - v).sum(1),
+    "a KL with logvar for sigma²": wrong_kl.not_exponentiated,
+    "a KL with sigma for sigma²": wrong_kl.sigma_not_squared,
     "a KL of the first number alone": lambda m, v: (m.square() + v.exp() - 1 - v)[:, 0],
 }
 

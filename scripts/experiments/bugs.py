@@ -1,6 +1,6 @@
 """The known mistakes, each put into the training of a small VAE: which of them shows in the figures?
 
-Every mistake is a function of `vae_utils.exercises` in place of the right one. All start at the same weights and see
+Every mistake is a function of `vae_utils.mistakes` in place of the right one. All start at the same weights and see
 the same batches; the control has no mistake. Pixels are black or white with the probability that the decoder says
 (Bernoulli); digits are 8 x 8 pixels, those of MNIST are shrunk to 14 x 14 by averaging squares of 2 x 2. A run holds
 figures[case], where the case is "control" or "EXERCISE/SLUG", with None for a figure that is not finite:
@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vae_utils import data, evaluation, exercises
+from vae_utils import data, evaluation, mistakes
 from vae_utils.diagnosis import spare_nats, weight_of_kl
 from vae_utils.likelihoods import Bernoulli
 from vae_utils.losses import bernoulli_nll, gaussian_kl, squared_error
@@ -175,7 +175,6 @@ def run(dataset: str, seed: int, settings: dict[str, Any]) -> dict[str, dict[str
     figures: dict[str, dict[str, float | None]] = {"nothing": {**nothing(x, x_test)}}
     figures["control"] = measure(*train(x, {}, seed, settings), x, x_test, seed)
     for case in settings["mistakes"]:
-        name, slug = case.split("/")
-        changed = {name: getattr(exercises, name).mistake(slug).function}
+        changed = {case.split("/")[0]: mistakes.get(case).function}
         figures[case] = measure(*train(x, changed, seed, settings), x, x_test, seed)
     return figures
