@@ -281,7 +281,7 @@ free_clouds = Question(
         ),
         Choice(
             "Very narrow ones, almost points.",
-            "They pay most: the price contains −log σ², which grows without end as σ goes to 0. A point would cost "
+            "They pay much: the price contains −log σ², which grows without end as σ goes to 0. A point would cost "
             "infinitely many nats.",
         ),
         Choice(
@@ -301,8 +301,8 @@ free_clouds = Question(
 shuffled_clouds = Question(
     "shuffled_clouds",
     "The shuffle of notebook 01 left the autoencoder's loss as it was. Now the centers of the VAE's clouds are "
-    "shuffled, their widths are kept, and the decoder moves every draw back before it draws a picture. What happens to "
-    "the loss?",
+    "shuffled, their widths are kept, and the decoder moves every draw back before it decodes. What happens to the "
+    "loss?",
     (
         Choice(
             "Nothing, as in notebook 01: the decoder undoes the shuffle.",

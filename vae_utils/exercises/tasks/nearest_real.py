@@ -176,7 +176,8 @@ what comes out has shape (n,) and holds whole numbers from 0 to m − 1.""",
     solution=nearest_real,
     mistakes=MISTAKES,
     right="The index of the closest real picture for every sample, in grey and in color, for one sample and for many. "
-    "Now look at some pairs: if a made-up animal has no real twin, it was not learned by heart.",
+    "Now look at some pairs: a made-up animal without a real twin was hardly learned by heart. The test is a weak one, "
+    "though, since a blurred picture is near to many.",
     probes=(
         Probe(_small, "two samples and three real pictures of 1 × 2 pixels"),
         Probe(lambda: _pictures(1, 6, 3, 2, 2, seed=1), "one sample, in color"),
