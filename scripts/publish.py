@@ -35,7 +35,7 @@ NAME = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]{1,100}")
 # The names that git allows, except those that would have to be escaped somewhere.
 BRANCH = re.compile(r"(?!.*(?:\.\.|//|/\.|\.lock(?:/|$)))[A-Za-z0-9_][A-Za-z0-9._/-]*(?<![./])")
 BLOCK = re.compile(r"(<!-- address -->\n).*?(<!-- /address -->)", re.DOTALL)
-ROW = re.compile(r"^(\| \[[^\]]*\]\(notebooks/([\w-]+\.ipynb)\) \|[^|]*\|)(?:[^|\n]*\|)?$", re.MULTILINE)
+ROW = re.compile(r"^(\| \[[^\]]*\]\(notebooks/([\w-]+\.ipynb)\) \|[^|\n]*\|[^|\n]*\|)(?:[^|\n]*\|)?$", re.MULTILINE)
 BADGES = re.compile(r"^\[Open in Colab\]\([^)]*\).*\n?", re.MULTILINE)
 CITED = re.compile(r"^repository-code: .*\n", re.MULTILINE)
 EXPLAINED = "docs/open.md"  # says what an address is for, and what works without one
@@ -202,7 +202,7 @@ def stamp_readme(text: str, home: Home | None) -> str:
             f"[![Tests]({tests}/badge.svg?branch={quote(home.branch)})]({tests}) "
             f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
             f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})\n\n"
-            f"Get it with `{clone}`, then `cd {home.name}`.\n"
+            f"Get it first: `{clone}`, then `cd {home.name}`.\n"
         )
     else:
         block = (

@@ -2,18 +2,21 @@
 
 python -m scripts.bench.playground              size and speed (half a minute)
 python -m scripts.bench.playground --lessons    what each lesson shows (some minutes)
+python -m scripts.bench.playground --picture notebooks/images/playground.png    README's picture of it, after a while
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import io
 import statistics
 import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from scripts.bench.browser import headless
@@ -124,18 +127,40 @@ def lessons(browser: Browser, seeds: int, steps: int, which: list[str]) -> None:
         print(f"  median distance from the prior {middle:.2f}, nll {statistics.median(run['nll'] for run in runs):.1f}")
 
 
+def picture(browser: Browser, file: Path, steps: int) -> None:
+    """Save what the page shows after so many training steps, down to the names below the plane, in 256 colors."""
+    page = browser.new_page(viewport={"width": 800, "height": 1000}, device_scale_factor=2)
+    page.set_content(playground_page())
+    page.wait_for_function(f"Number(document.querySelector('.playground')?.dataset.steps) >= {steps}", timeout=300_000)
+    page.get_by_role("button", name="Pause").click()
+    page.locator('.playground[data-shown="resting"]').wait_for()
+    whole = page.locator(".playground").bounding_box()
+    curves = page.locator(".curves").bounding_box()
+    if whole is None or curves is None:
+        raise SystemExit("The page shows no playground.")
+    png = page.screenshot(
+        clip={"x": whole["x"], "y": whole["y"], "width": whole["width"], "height": curves["y"] - whole["y"]},
+        full_page=True,
+    )
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(256).save(file, optimize=True)
+    page.close()
+
+
 def main() -> None:
-    """Measure size and speed, or the lessons."""
+    """Measure size and speed, or the lessons; or take the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lessons", nargs="*", choices=LESSONS, help="measure lessons (these; none named: all)")
+    parser.add_argument("--picture", type=Path, help="save a picture of the page here")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, help="none: 600 for a lesson, 1500 for the picture")
     given = parser.parse_args()
     with headless() as browser:
-        if given.lessons is None:
+        if given.picture is not None:
+            picture(browser, given.picture, given.steps or 1500)
+        elif given.lessons is None:
             speed(browser)
         else:
-            lessons(browser, given.seeds, given.steps, given.lessons or list(LESSONS))
+            lessons(browser, given.seeds, given.steps or 600, given.lessons or list(LESSONS))
 
 
 if __name__ == "__main__":

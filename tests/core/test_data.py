@@ -256,7 +256,7 @@ def test_load_rejects_a_size_or_dtype_that_makes_no_sense():
 
 
 LISTS = {  # where the names also stand: the list there, as a pattern
-    "README.md": r"^\| `VAE_DATASET` \| (.*) \|$",
+    "docs/your_copy.md": r"^\| `VAE_DATASET` \| (.*) \|$",
     ".github/ISSUE_TEMPLATE/untrue.yml": r"options: \[(cats_dogs.*)\]",
     "vae_utils/data/__init__.py": r"name: (`cats_dogs`(?:.|\n)*?)\n +root:",
 }

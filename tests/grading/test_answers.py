@@ -220,6 +220,43 @@ def test_sources_are_clean_and_complete(assignment: str) -> None:
             assert any(f"({points} points, written)" in other.source for other in notebook.cells)
 
 
+def test_the_figures_of_a_model_answer_are_the_records(root: Path) -> None:
+    """The one that quotes the comparison of autoencoder and VAE: averages over the seeds, autoencoder and VAE."""
+    runs = json.loads((root / "data" / "records" / "ae_against_vae.json").read_text(encoding="utf-8"))["runs"]
+    cells = nbformat.read(SOURCES / "vae.ipynb", as_version=4).cells
+    answer = next(cell.source for cell in cells if cell.metadata.nbgrader.grade_id == "not_promised")
+
+    def both(dataset: str, part: str, figure: str, digits: int) -> tuple[str, ...]:
+        found = [[run[part][kind][figure] for run in runs if run["dataset"] == dataset] for kind in ("ae", "vae")]
+        return tuple(f"{sum(values) / len(values):.{digits}f}" for values in found)
+
+    quoted = re.findall(r"([\d.]+\d) against ([\d.]+\d)", answer)
+    assert [tuple(reversed(pair)) for pair in quoted[:3]] == [
+        both("cats_dogs", "8", "normal", 2),
+        both("mnist", "8", "normal", 2),
+        both("mnist", "few", "error", 1),
+    ]
+    assert quoted[3:] == [
+        both("cats_dogs", "few", "error", 2),
+        both("cats_dogs", "8", "error", 2),
+        both("mnist", "8", "error", 1),
+    ]
+    for run in runs:
+        autoencoder, vae = run["8"]["ae"], run["8"]["vae"]
+        assert vae["normal"] < autoencoder["normal"] and vae["coverage"] > autoencoder["coverage"]
+        assert vae["path"] < autoencoder["path"] and autoencoder["mixture"] < vae["normal"]
+
+
+@pytest.mark.parametrize(("pixels", "batch"), [(6, 4), (3072, 64)])
+def test_the_weight_of_a_batch_is_what_the_gradients_say(pixels: int, batch: int) -> None:
+    cells = nbformat.read(SOURCES / "loss.ipynb", as_version=4).cells
+    by_id = {cell.metadata.nbgrader.grade_id: cell.source for cell in cells}
+    space: dict[str, Any] = {}
+    exec(by_id["setup"] + "\n" + by_id["agrees"], space)
+    assert space["agrees"](pixels * batch, pixels, batch)
+    assert not any(space["agrees"](beta, pixels, batch) for beta in (1, batch, pixels, pixels / batch))
+
+
 def copied(folder: Path) -> Path:
     """The assignments' sources, to be changed."""
     return Path(

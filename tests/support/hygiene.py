@@ -15,15 +15,23 @@ from typing import Any
 
 import nbformat
 
+from scripts.minutes import length, printed, text
 from scripts.pages import Page
 from scripts.paths import ROOT
 
 Json = dict[str, Any]
 
-MAX_BYTES = 1_500_000
-MAX_CELLS = 50
-MAX_LINES = 25  # of one code cell
-USUAL_LINES = 15  # of nine code cells in ten
+MAX_BYTES = 1_200_000
+MIN_CELLS, MAX_CELLS = 25, 40
+MAX_WORDS = 2300  # of Markdown in all
+MAX_CELL_WORDS = 250  # of one text cell
+MAX_CODE = 260  # lines in all, blank ones and the setup too
+MAX_LINES = 20  # of one code cell
+USUAL_LINES = 14  # of nine code cells in ten
+MAX_WIDTH = 88  # characters of a line of code: JupyterLab's page cuts longer ones off
+MAX_PLUMBING = 15  # lines of code before the first section, apart from what every notebook begins with
+FRAME = ("bootstrap", "parameters")  # the tags of that
+SECTION = re.compile(r"^## ", re.MULTILINE)
 CHECKED = ("NBVAL_CHECK_OUTPUT", "nbval-check-output")  # nbval's marker as a comment and as a tag
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 IMAGES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
@@ -32,11 +40,6 @@ PERSONAL_PATH = re.compile(r"(?<![\w:/.])/(?:home|root|tmp|Users|private|mnt)/[\
 WARNING = re.compile(r"\b\w*Warning\b")
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=\s]+")  # bytes, which can spell anything
-
-
-def text(value: str | list[str] | None) -> str:
-    """Join a multi-line value of the notebook format, which is a string or a list of lines."""
-    return "".join(value or "")
 
 
 def code_cells(notebook: Json) -> list[Json]:
@@ -51,7 +54,17 @@ def problems(path: Path) -> list[str]:
     found = [*size_problems(len(raw.encode())), *format_problems(notebook)]
     if found and not isinstance(notebook.get("cells"), list):
         return found
-    checks = (metadata_problems, length_problems, execution_problems, parameter_problems, output_problems)
+    checks = (
+        metadata_problems,
+        length_problems,
+        text_problems,
+        code_problems,
+        plumbing_problems,
+        time_problems,
+        execution_problems,
+        parameter_problems,
+        output_problems,
+    )
     return found + [problem for check in checks for problem in check(notebook)]
 
 
@@ -93,15 +106,60 @@ def metadata_problems(notebook: Json) -> Iterator[str]:
 
 
 def length_problems(notebook: Json) -> Iterator[str]:
-    """Check that the notebook and its code cells are short enough to follow."""
-    if len(notebook["cells"]) > MAX_CELLS:
-        yield f"{len(notebook['cells'])} cells (at most {MAX_CELLS})"
-    lengths = [len(text(cell["source"]).strip().splitlines()) for cell in code_cells(notebook)]
-    for number, lines in enumerate(lengths, 1):
-        if lines > MAX_LINES:
-            yield f"code cell [{number}] has {lines} lines (at most {MAX_LINES})"
+    """Check that the notebook is short enough to be read at one sitting, and in steps small enough to follow."""
+    found = length(notebook)
+    if not MIN_CELLS <= found.cells <= MAX_CELLS:
+        yield f"{found.cells} cells ({MIN_CELLS} to {MAX_CELLS})"
+    if found.words > MAX_WORDS:
+        yield f"{found.words:,} words of prose (at most {MAX_WORDS:,})"
+    if found.lines > MAX_CODE:
+        yield f"{found.lines} lines of code (at most {MAX_CODE})"
+
+
+def text_problems(notebook: Json) -> Iterator[str]:
+    """Check that no text cell is a page of its own."""
+    for index, cell in enumerate(notebook["cells"]):
+        words = len(text(cell["source"]).split())
+        if cell["cell_type"] == "markdown" and words > MAX_CELL_WORDS:
+            yield f"cell {index}: {words} words (at most {MAX_CELL_WORDS})"
+
+
+def code_problems(notebook: Json) -> Iterator[str]:
+    """Check that code cells and their lines are short enough to follow."""
+    lengths = []
+    for number, cell in enumerate(code_cells(notebook), 1):
+        lines = text(cell["source"]).strip().splitlines()
+        lengths.append(len(lines))
+        if len(lines) > MAX_LINES:
+            yield f"code cell [{number}] has {len(lines)} lines (at most {MAX_LINES})"
+        for line in lines:
+            if len(line) > MAX_WIDTH:
+                yield f"code cell [{number}]: a line of {len(line)} characters (at most {MAX_WIDTH}): {line[:40]}..."
     if lengths and sorted(lengths)[int(0.9 * (len(lengths) - 1))] > USUAL_LINES:
-        yield f"more than a tenth of the code cells have more than {USUAL_LINES} lines"
+        long = sum(lines > USUAL_LINES for lines in lengths)
+        yield f"more than a tenth of the code cells, {long} of {len(lengths)}, have more than {USUAL_LINES} lines"
+
+
+def plumbing_problems(notebook: Json) -> Iterator[str]:
+    """Check that little code comes before the first section (a Markdown cell with a heading ##)."""
+    lines = 0
+    for cell in notebook["cells"]:
+        source = text(cell["source"])
+        if cell["cell_type"] == "markdown" and SECTION.search(source):
+            break
+        if cell["cell_type"] == "code" and not set(FRAME) & set(cell["metadata"].get("tags", [])):
+            lines += len(source.splitlines())
+    if lines > MAX_PLUMBING:
+        yield f"{lines} lines of code before the first section (at most {MAX_PLUMBING})"
+
+
+def time_problems(notebook: Json) -> Iterator[str]:
+    """Check that the first cell says how long reading takes, as scripts.minutes computes it."""
+    wanted, says = length(notebook).minutes, printed(notebook)
+    if says is None:
+        yield f"the first cell does not say '**Time:** about {wanted} minutes to read'"
+    elif says != wanted:
+        yield f"the first cell says {says} minutes to read, where scripts.minutes computes {wanted}"
 
 
 def execution_problems(notebook: Json) -> Iterator[str]:

@@ -223,7 +223,7 @@ free_clouds = _question(
       > Their center is free, their width is not. With two numbers, a cloud around 0 that is a tenth as wide as the
         prior costs 3.62 nats.
     - Very narrow ones, almost points.
-      > They pay most: the price contains −log σ², which grows without end as σ goes to 0. A point would cost infinitely
+      > They pay much: the price contains −log σ², which grows without end as σ goes to 0. A point would cost infinitely
         many nats.
     - All clouds that lie where the prior is dense.
       > To lie inside is not enough. A cloud a tenth as wide lies right in the middle of the prior and costs 3.62 nats.
@@ -236,8 +236,7 @@ free_clouds = _question(
 shuffled_clouds = _question(
     "shuffled_clouds",
     """The shuffle of notebook 01 left the autoencoder's loss as it was. Now the centers of the VAE's clouds are
-    shuffled, their widths are kept, and the decoder moves every draw back before it draws a picture. What happens to
-    the loss?
+    shuffled, their widths are kept, and the decoder moves every draw back before it decodes. What happens to the loss?
     - Nothing, as in notebook 01: the decoder undoes the shuffle.
       > It undoes it for a draw that has stayed in its tile. But a cloud has a width. A draw that crosses a cut lands in
         a tile that came from elsewhere, and is sent back to the wrong place.

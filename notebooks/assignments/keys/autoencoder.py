@@ -167,14 +167,15 @@ def questions(term: Term) -> tuple[Question, ...]:
                     "mean not added",
                     _mean_lost,
                     "You take the mean away and do not add it again. The decoder starts from the mean picture: with a "
-                    "code of no numbers it must draw the mean, and yours draws zeros.",
+                    "code of no numbers it must give the mean, and yours gives zeros.",
                     ("training", "new", "ends"),
                 ),
                 Mistake(
                     "mean of the new pictures",
                     _own_mean,
-                    "You center new pictures at their own mean. On the training set nobody sees it. An autoencoder that "
-                    "is trained keeps its mean: a single new picture would come back perfect, whatever the directions.",
+                    "You center new pictures at their own mean. On the training set nobody sees it. An autoencoder "
+                    "that is trained keeps its mean: a single new picture would come back perfect, whatever the "
+                    "directions.",
                     ("new",),
                 ),
                 Mistake(
@@ -194,8 +195,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "rows for columns",
                     _rows_for_columns,
-                    "You take rows where the directions are columns (or the other way round). `svd` returns V transposed, "
-                    "with a direction in each row; the eigenvectors of `eigh` are columns.",
+                    "You take rows where the directions are columns (or the other way round). `svd` returns V "
+                    "transposed, with a direction in each row; the eigenvectors of `eigh` are columns.",
                     ("training", "new"),
                 ),
                 Mistake(
@@ -232,22 +233,22 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "divided by all pixels",
                     _all_pixels,
-                    "You divide by the number of all pixels. A picture with few hidden pixels then looks well filled in, "
-                    "however wrong they are. Divide by the number of hidden ones, each picture by its own.",
+                    "You divide by the number of all pixels. A picture with few hidden pixels then looks well filled "
+                    "in, however wrong they are. Divide by the number of hidden ones, each picture by its own.",
                     ("values", "gradient"),
                 ),
                 Mistake(
                     "the visible pixels",
                     _visible,
-                    "You measure the pixels that were not hidden. `hidden` is True where the autoencoder could not look, "
-                    "and these pixels count.",
+                    "You measure the pixels that were not hidden. `hidden` is True where the autoencoder could not "
+                    "look, and these pixels count.",
                     ("values", "none", "gradient"),
                 ),
                 Mistake(
                     "a sum",
                     _sums,
-                    "You return the sum over the hidden pixels. The task asks for the average: pictures with more hidden "
-                    "pixels must not look worse for that alone.",
+                    "You return the sum over the hidden pixels. The task asks for the average: pictures with more "
+                    "hidden pixels must not look worse for that alone.",
                     ("values", "gradient"),
                 ),
                 Mistake(
@@ -259,8 +260,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "pooled",
                     _pooled,
-                    "You average over the hidden pixels of all pictures together. Each picture has its own error and its "
-                    "own number of hidden pixels: sum along dimension 1 only.",
+                    "You average over the hidden pixels of all pictures together. Each picture has its own error and "
+                    "its own number of hidden pixels: sum along dimension 1 only.",
                     ("values", "gradient"),
                 ),
                 Mistake(
@@ -279,8 +280,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "gradient cut off",
                     _detached,
-                    "The numbers are right, and no gradient reaches `x_hat`: something cuts the path (`.detach()`, `.data`, "
-                    "`torch.no_grad()`, NumPy). A network could not learn from this error.",
+                    "The numbers are right, and no gradient reaches `x_hat`: something cuts the path (`.detach()`, "
+                    "`.data`, `torch.no_grad()`, NumPy). A network could not learn from this error.",
                     ("gradient",),
                 ),
             ),
@@ -312,8 +313,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "transposed",
                     _transposed,
-                    "You use the inverse of A on the wrong side. Codes are rows, so `move` multiplies them by `A.T` from the "
-                    "right; to undo it, multiply by the inverse of `A.T`.",
+                    "You use the inverse of A on the wrong side. Codes are rows, so `move` multiplies them by `A.T` "
+                    "from the right; to undo it, multiply by the inverse of `A.T`.",
                     ("rotation", "any"),
                 ),
                 Mistake(
@@ -326,7 +327,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "wrong order",
                     _wrong_order,
-                    "You multiply first and take `b` away afterwards. What was done last is undone first: `b` goes first.",
+                    "You multiply first and take `b` away afterwards. What was done last is undone first: `b` goes "
+                    "first.",
                     ("rotation", "any"),
                 ),
             ),
@@ -339,7 +341,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "bits forgotten",
                     lambda: 3 * 32 * 32 / code,
-                    "You compare how many numbers there are. A number of the code takes `BITS` bits, one of a picture 8.",
+                    "You compare how many numbers there are. A number of the code takes `BITS` bits, one of a picture "
+                    "8.",
                     ("value",),
                 ),
                 Mistake(

@@ -16,9 +16,7 @@ def kl_between(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -
 
 
 def _terms(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:
-    return 0.5 * (
-        logvar_p - logvar_q + (logvar_q - logvar_p).exp() + (mu_q - mu_p).square() / logvar_p.exp() - 1
-    )
+    return 0.5 * (logvar_p - logvar_q + (logvar_q - logvar_p).exp() + (mu_q - mu_p).square() / logvar_p.exp() - 1)
 
 
 def _p_ignored(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:
@@ -93,9 +91,7 @@ def _not_divided(x_hat: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, s: float,
     return ((x - x_hat).abs() + math.log(2 * s)).sum(1) + beta * _kl(mu, logvar).sum(1)
 
 
-def _beta_on_the_wrong_term(
-    x_hat: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, s: float, beta: float
-) -> Tensor:
+def _beta_on_the_wrong_term(x_hat: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, s: float, beta: float) -> Tensor:
     return beta * _nll(x_hat, x, s) + _kl(mu, logvar).sum(1)
 
 
@@ -197,14 +193,15 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "reversed",
                     _reversed,
-                    "This is KL(p || q). The two are not the same: in KL(q || p) the average is taken over q, and what p "
-                    "finds impossible costs most.",
+                    "This is KL(p || q). The two are not the same: in KL(q || p) the average is taken over q, and "
+                    "what p finds impossible costs most.",
                     ("moved", "any", "gradients"),
                 ),
                 Mistake(
                     "1/2 forgotten",
                     _no_half,
-                    "Every number is twice what it should be: the 1/2 before the sum is missing. In training that is beta = 2.",
+                    "Every number is twice what it should be: the 1/2 before the sum is missing. In training that is "
+                    "beta = 2.",
                     ("moved", "any", "gradients"),
                 ),
                 Mistake(
@@ -230,14 +227,15 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "summed over the batch",
                     _batch,
-                    "You return one number for the whole batch. Each picture has its own KL: sum along dimension 1 only.",
+                    "You return one number for the whole batch. Each picture has its own KL: sum along dimension 1 "
+                    "only.",
                     ("moved", "any", "gradients"),
                 ),
                 Mistake(
                     "distance not scaled",
                     _distance_not_scaled,
-                    "The distance of the means is not divided by the variance of p. A narrow p finds the same distance much "
-                    "less likely than a wide one.",
+                    "The distance of the means is not divided by the variance of p. A narrow p finds the same "
+                    "distance much less likely than a wide one.",
                     ("any", "gradients"),
                 ),
                 Mistake(
@@ -270,8 +268,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "mean over pixels",
                     _mean_over_pixels,
-                    "You average over pixels and sum the KL over latents. The bound sums both. Yours is in truth a beta as "
-                    "large as the number of pixels, and with real pictures the code collapses.",
+                    "You average over pixels and sum the KL over latents. The bound sums both. Yours is in truth a "
+                    "beta as large as the number of pixels, and with real pictures the code collapses.",
                     ("likelihood", "whole", "gradients"),
                 ),
                 Mistake(
@@ -320,8 +318,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "KL subtracted",
                     _kl_subtracted,
-                    "You subtract the KL. What is minimized is -log p(x|z) plus the KL; with a minus the clouds run away "
-                    "from the prior, and the loss falls for ever.",
+                    "You subtract the KL. What is minimized is -log p(x|z) plus the KL; with a minus the clouds run "
+                    "away from the prior, and the loss falls for ever.",
                     ("whole", "gradients"),
                 ),
                 Mistake(
@@ -355,29 +353,29 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "floor for each picture",
                     _each_picture,
-                    "You raise the KL of every single picture to the floor and average afterwards. Then a latent that few "
-                    "pictures use pays for all the others. First average over the batch, then take the maximum.",
+                    "You raise the KL of every single picture to the floor and average afterwards. Then a latent that "
+                    "few pictures use pays for all the others. First average over the batch, then take the maximum.",
                     ("one", "floor", "gradients"),
                 ),
                 Mistake(
                     "floor for all latents together",
                     _all_together,
-                    "You compare the sum over latents with the floor. One busy latent then pays for all the silent ones. "
-                    "Each latent has its own floor.",
+                    "You compare the sum over latents with the floor. One busy latent then pays for all the silent "
+                    "ones. Each latent has its own floor.",
                     ("floor", "gradients"),
                 ),
                 Mistake(
                     "minimum",
                     _minimum,
-                    "You take the smaller of floor and KL. Then a latent that says much costs nothing more. It is the larger: "
-                    "`clamp(min=floor)`.",
+                    "You take the smaller of floor and KL. Then a latent that says much costs nothing more. It is the "
+                    "larger: `clamp(min=floor)`.",
                     ("one", "floor", "gradients"),
                 ),
                 Mistake(
                     "floor subtracted",
                     _floor_subtracted,
-                    "You subtract the floor. The gradients are the same, so training is, too. The number is not the one asked "
-                    "for: a latent below the floor counts as `floor`, not as 0.",
+                    "You subtract the floor. The gradients are the same, so training is, too. The number is not the "
+                    "one asked for: a latent below the floor counts as `floor`, not as 0.",
                     ("one", "floor"),
                 ),
                 Mistake(

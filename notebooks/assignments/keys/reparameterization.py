@@ -178,16 +178,16 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "mirrored",
                     _mirrored,
-                    "The sign is turned round: a small `u` gives a large draw. These draws do follow the distribution, "
-                    "since u and 1 - u do alike, so no histogram shows it. But they are not the quantiles: below z lies "
-                    "a share 1 - u.",
+                    "The sign is turned round: a small `u` gives a large draw. These draws do follow the "
+                    "distribution, since u and 1 - u do alike, so no histogram shows it. But they are not the "
+                    "quantiles: below z lies a share 1 - u.",
                     ("values", "gradients"),
                 ),
                 Mistake(
                     "2 forgotten",
                     _two_forgotten,
-                    "The 2 before |u - 1/2| is missing. Then the logarithm never goes below log(1/2), and no draw ever lies "
-                    "further than 0.69 b from the center: there are no tails.",
+                    "The 2 before |u - 1/2| is missing. Then the logarithm never goes below log(1/2), and no draw "
+                    "ever lies further than 0.69 b from the center: there are no tails.",
                     ("values", "gradients"),
                 ),
                 Mistake(
@@ -199,15 +199,15 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "a normal distribution",
                     _gaussian,
-                    "This is the quantile of a normal distribution. The Laplace distribution is sharper in the middle and has "
-                    "heavier tails.",
+                    "This is the quantile of a normal distribution. The Laplace distribution is sharper in the middle "
+                    "and has heavier tails.",
                     ("values", "gradients"),
                 ),
                 Mistake(
                     "gradient cut off",
                     _detached,
-                    "The draws are right, and no gradient reaches `mu` and `log_b`: something cuts the path (`.detach()`, "
-                    "`.data`, `torch.no_grad()`, `.sample()`, NumPy). The encoder could not learn.",
+                    "The draws are right, and no gradient reaches `mu` and `log_b`: something cuts the path "
+                    "(`.detach()`, `.data`, `torch.no_grad()`, `.sample()`, NumPy). The encoder could not learn.",
                     ("gradients",),
                 ),
             ),
@@ -223,8 +223,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "derivative for b",
                     _for_b,
-                    "The second number is the derivative with respect to b. The network gives log b: by the chain rule it is "
-                    "b times as large, so dz/d log b = z - mu.",
+                    "The second number is the derivative with respect to b. The network gives log b: by the chain "
+                    "rule it is b times as large, so dz/d log b = z - mu.",
                     ("log_b",),
                 ),
                 Mistake(
@@ -237,14 +237,15 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "averaged too early",
                     _averaged_too_early,
-                    "You average the slope and the path by themselves and multiply the averages. The average of a product is "
-                    "not the product of the averages: multiply draw by draw.",
+                    "You average the slope and the path by themselves and multiply the averages. The average of a "
+                    "product is not the product of the averages: multiply draw by draw.",
                     ("log_b",),
                 ),
                 Mistake(
                     "a sum",
                     _summed,
-                    "You sum over the draws. An estimate of an average is the mean over the draws; a sum grows with their number.",
+                    "You sum over the draws. An estimate of an average is the mean over the draws; a sum grows with "
+                    "their number.",
                     ("mu", "log_b"),
                 ),
                 Mistake(
@@ -267,8 +268,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "score of a normal distribution",
                     _of_a_gaussian,
-                    "These are the derivatives of a normal distribution's log density. The Laplace density has |z - mu| / b in "
-                    "the exponent, whose derivative is a sign.",
+                    "These are the derivatives of a normal distribution's log density. The Laplace density has |z - "
+                    "mu| / b in the exponent, whose derivative is a sign.",
                     ("mu", "log_b", "baseline"),
                 ),
                 Mistake(
@@ -280,15 +281,15 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "1 forgotten",
                     _normalizer_forgotten,
-                    "In the second number the -1 is missing. It comes from the factor 1/(2b) before the exponential, which "
-                    "depends on b, too. Without it the average score is not 0, and every estimate is off.",
+                    "In the second number the -1 is missing. It comes from the factor 1/(2b) before the exponential, "
+                    "which depends on b, too. Without it the average score is not 0, and every estimate is off.",
                     ("log_b", "baseline"),
                 ),
                 Mistake(
                     "derivative for b",
                     _score_for_b,
-                    "The second number is the derivative with respect to b. The network gives log b: by the chain rule it is "
-                    "b times as large.",
+                    "The second number is the derivative with respect to b. The network gives log b: by the chain "
+                    "rule it is b times as large.",
                     ("log_b", "baseline"),
                 ),
                 Mistake(
@@ -306,7 +307,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "scores alone",
                     _scores_alone,
-                    "You average the scores alone, whose average is 0 for any distribution. Each draw must be weighted by its loss.",
+                    "You average the scores alone, whose average is 0 for any distribution. Each draw must be "
+                    "weighted by its loss.",
                     ("mu", "log_b", "baseline"),
                 ),
             ),

@@ -123,9 +123,7 @@ def questions(term: Term) -> tuple[Question, ...]:
 
     def picks(count: int, draws: int) -> Tensor:
         """Draw numbers of pictures: one twice, and not in order."""
-        return torch.cat(
-            [torch.tensor([count - 1, 0, 0]), torch.randint(count, (draws,), generator=generator)]
-        )
+        return torch.cat([torch.tensor([count - 1, 0, 0]), torch.randint(count, (draws,), generator=generator)])
 
     def draws(count: int, latents: int, number: int) -> dict[str, Tensor]:
         return clouds(count, latents) | {"index": picks(count, number), "epsilon": some(number + 3, latents)}
@@ -140,9 +138,7 @@ def questions(term: Term) -> tuple[Question, ...]:
             sample_aggregate,
             {
                 "values": Part("The draws.", [draws(2, 1, 0), draws(5, 3, 4)]),
-                "gradients": Part(
-                    "The gradients with respect to mu and logvar.", [draws(4, 2, 3)], ("mu", "logvar")
-                ),
+                "gradients": Part("The gradients with respect to mu and logvar.", [draws(4, 2, 3)], ("mu", "logvar")),
             },
             (
                 Mistake(
@@ -169,8 +165,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "one width for all",
                     _one_width,
-                    "You pick the center by `index`, and use one average width for all clouds. The width belongs to the "
-                    "same picture as the center: `logvar[index]`.",
+                    "You pick the center by `index`, and use one average width for all clouds. The width belongs to "
+                    "the same picture as the center: `logvar[index]`.",
                     ("values", "gradients"),
                 ),
                 Mistake(
@@ -188,8 +184,8 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "gradient cut off",
                     _detached,
-                    "The draws are right, and no gradient reaches `mu` and `logvar`: something cuts the path (`.detach()`, "
-                    "`.data`, `torch.no_grad()`, `.sample()`, NumPy). The encoder could not learn.",
+                    "The draws are right, and no gradient reaches `mu` and `logvar`: something cuts the path "
+                    "(`.detach()`, `.data`, `torch.no_grad()`, `.sample()`, NumPy). The encoder could not learn.",
                     ("gradients",),
                 ),
             ),
@@ -211,29 +207,30 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "mean of logs",
                     _mean_of_logs,
-                    "You average the logarithms. The mixture averages the densities, and the logarithm comes afterwards. "
-                    "By Jensen's inequality your number is always too low, most where clouds are far apart.",
+                    "You average the logarithms. The mixture averages the densities, and the logarithm comes "
+                    "afterwards. By Jensen's inequality your number is always too low, most where clouds are far "
+                    "apart.",
                     ("values", "far"),
                 ),
                 Mistake(
                     "not divided by N",
                     _not_divided,
-                    "You add the densities of the clouds and do not divide by their number N, so the mixture holds N times "
-                    "too much probability. Subtract log N.",
+                    "You add the densities of the clouds and do not divide by their number N, so the mixture holds N "
+                    "times too much probability. Subtract log N.",
                     ("values", "far"),
                 ),
                 Mistake(
                     "underflow",
                     _underflow,
-                    "You leave the logarithm, average, and come back to it. Far from the clouds every density is rounded to "
-                    "0, and log 0 is minus infinity. `torch.logsumexp` never leaves the logarithm.",
+                    "You leave the logarithm, average, and come back to it. Far from the clouds every density is "
+                    "rounded to 0, and log 0 is minus infinity. `torch.logsumexp` never leaves the logarithm.",
                     ("far",),
                 ),
                 Mistake(
                     "constant forgotten",
                     _constant_lost,
-                    "The term -1/2 log(2 pi) for each latent is missing. It cancels in a comparison of two codes, and not in "
-                    "a density.",
+                    "The term -1/2 log(2 pi) for each latent is missing. It cancels in a comparison of two codes, and "
+                    "not in a density.",
                     ("values", "far"),
                 ),
                 Mistake(
@@ -283,21 +280,22 @@ def questions(term: Term) -> tuple[Question, ...]:
                 Mistake(
                     "divided by N - 1",
                     _one_less,
-                    "You divide by N - 1, as one does to estimate a variance from a sample. The mixture is known exactly: "
-                    "divide by N (`correction=0`). With a single picture yours is NaN.",
+                    "You divide by N - 1, as one does to estimate a variance from a sample. The mixture is known "
+                    "exactly: divide by N (`correction=0`). With a single picture yours is NaN.",
                     ("many", "single"),
                 ),
                 Mistake(
                     "mean sigma squared",
                     _mean_sigma_squared,
-                    "You square the mean standard deviation. The variances are to be averaged: squares first, then the mean.",
+                    "You square the mean standard deviation. The variances are to be averaged: squares first, then "
+                    "the mean.",
                     ("many",),
                 ),
                 Mistake(
                     "exp of the mean",
                     _exp_of_mean,
-                    "You average `logvar` and take the exponential afterwards. That is a geometric mean, always too small. "
-                    "Exponential first, then the mean.",
+                    "You average `logvar` and take the exponential afterwards. That is a geometric mean, always too "
+                    "small. Exponential first, then the mean.",
                     ("many",),
                 ),
                 Mistake(
