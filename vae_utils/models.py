@@ -57,31 +57,20 @@ class Autoencoder(nn.Module):
         return self.decode(self.encode(x))
 
 
-class VAE(nn.Module):
-    """A network that encodes a picture as q(z|x) = N(mu, sigma^2) over codes, and decodes a code to p(x|z).
+class GenerativeModel(nn.Module):
+    """The story of a picture: a code z from the prior N(0, I), then a picture x from p(x|z), which z decodes to.
 
-    The prior over codes is N(0, I). Kingma & Welling (2014), "Auto-Encoding Variational Bayes".
-
-    Args:
+    Attributes:
         shape: (C, H, W) of a picture.
         latent_dim: How many numbers a code has.
-        hidden: As for `Autoencoder`.
         likelihood: The distribution of pixels p(x|z), such as `Bernoulli()` or `Gaussian(sigma)`.
+        decoder: From codes to the likelihood's parameters, flat.
     """
 
-    def __init__(self, shape: Shape, latent_dim: int, likelihood: Likelihood, hidden: tuple[int, ...] = (256, 64)):
-        super().__init__()
-        self.shape, self.latent_dim, self.likelihood = tuple(shape), latent_dim, likelihood
-        self.encoder = mlp(prod(shape), *hidden[::-1], 2 * latent_dim)
-        self.decoder = mlp(latent_dim, *hidden, prod(shape))
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mu and logvar = log sigma^2 of q(z|x), each (batch, latent_dim)."""
-        return self.encoder(x.flatten(1)).chunk(2, dim=1)
-
-    def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
-        """Return one draw z = mu + sigma * epsilon for each row, (batch, latent_dim), with epsilon ~ N(0, I)."""
-        return mu + (0.5 * logvar).exp() * torch.randn_like(mu)  # mu + sigma * epsilon
+    shape: tuple[int, ...]
+    latent_dim: int
+    likelihood: Likelihood
+    decoder: nn.Sequential
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the decoder's output for the likelihood, (batch, C, H, W), any real numbers."""
@@ -93,8 +82,36 @@ class VAE(nn.Module):
 
     def sample(self, n: int) -> Tensor:
         """Return n new pictures, (n, C, H, W) in [0, 1]: the mean pictures of n codes drawn from the prior."""
-        # decoder[0] is a linear layer, which nn.Sequential's types don't know
-        return self.mean(torch.randn(n, self.latent_dim, device=self.decoder[0].weight.device))  # type: ignore[arg-type]
+        device = next(self.parameters()).device
+        return self.mean(torch.randn(n, self.latent_dim, device=device))
+
+
+class VAE(GenerativeModel):
+    """A network that encodes a picture as q(z|x) = N(mu, sigma^2) over codes, and decodes a code to p(x|z).
+
+    The prior over codes is N(0, I). Kingma & Welling (2014), "Auto-Encoding Variational Bayes".
+
+    Args:
+        shape: (C, H, W) of a picture.
+        latent_dim: How many numbers a code has.
+        likelihood: The distribution of pixels p(x|z), such as `Bernoulli()` or `Gaussian(sigma)`.
+        hidden: As for `Autoencoder`.
+    """
+
+    def __init__(self, shape: Shape, latent_dim: int, likelihood: Likelihood, hidden: tuple[int, ...] = (256, 64)):
+        super().__init__()
+        self.shape, self.latent_dim = tuple(shape), latent_dim
+        self.likelihood = likelihood
+        self.encoder = mlp(prod(shape), *hidden[::-1], 2 * latent_dim)
+        self.decoder = mlp(latent_dim, *hidden, prod(shape))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mu and logvar = log sigma^2 of q(z|x), each (batch, latent_dim)."""
+        return self.encoder(x.flatten(1)).chunk(2, dim=1)
+
+    def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Return one draw z = mu + sigma * epsilon for each row, (batch, latent_dim), with epsilon ~ N(0, I)."""
+        return mu + (0.5 * logvar).exp() * torch.randn_like(mu)  # mu + sigma * epsilon
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode pictures, draw one code for each, and decode it.

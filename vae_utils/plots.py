@@ -204,15 +204,52 @@ def dots_by_seed(ax: Axes, sides: Tensor, checks: Sequence[str], color: str) -> 
     ax.set_ylim(rows - 0.4, -0.6)
 
 
-def clouds(ax: Axes, mu: Tensor, sigma: Tensor, color: str, alpha: float = 0.25, reach: float = 1) -> None:
-    """Show clouds N(mu, sigma^2), mu and sigma (n, 2), as ellipses of `reach` standard deviations around their centers.
+def codes_over_prior(ax: Axes, z: Tensor, y: Tensor, names: Sequence[str], reach: float) -> None:
+    """Show codes (n, 2) as `codes` does, without a legend, over the density of N(0, I) from -reach to reach."""
+    line = np.linspace(-reach, reach, 300)
+    density = np.exp(-0.5 * (line**2 + line[:, None] ** 2))
+    ax.imshow(density, extent=(-reach, reach, -reach, reach), cmap="Greys", vmin=0, vmax=1.6)
+    codes(ax, z, y, names, size=3)
+    if legend := ax.get_legend():
+        legend.remove()
 
-    They do not change the limits of the axes.
+
+def clouds_around(ax: Axes, overview: Axes, mu: Tensor, sigma: Tensor, y: Tensor, i: int, widths: float = 5) -> None:
+    """Show the clouds N(mu, sigma^2) in a square around cloud i, and the square's frame in an overview of the plane.
+
+    Each is an ellipse of one standard deviation in the color of its label; cloud i, in ink, has one of two as well,
+    and twelve draws.
+
+    Args:
+        ax: Where to show them.
+        overview: Where the frame goes.
+        mu: Centers (n, 2).
+        sigma: Widths (n, 2).
+        y: Labels (n,).
+        i: Which cloud is in the middle.
+        widths: Half the square's side, in units of the larger width of cloud i.
     """
-    from matplotlib.collections import EllipseCollection
+    from matplotlib.patches import Ellipse, Rectangle
 
-    widths, heights = (2 * reach * sigma).T.numpy()
-    look = {"facecolor": color, "edgecolor": color, "alpha": alpha, "offset_transform": ax.transData}
-    ax.add_collection(
-        EllipseCollection(widths, heights, 0 * widths, units="xy", offsets=mu.numpy(), **look), autolim=False
-    )
+    center, half = mu[i].numpy(), widths * float(sigma[i].max())
+    near = ((mu - mu[i]).abs() < half + 2 * sigma).all(1).nonzero()[:, 0].tolist()
+    for j, reach in [*((j, 1) for j in near), (i, 2)]:
+        (width, height), (across, up) = (2 * reach * sigma[j]).tolist(), mu[j].tolist()
+        color = INK if j == i else CLASSES[int(y[j]) % len(CLASSES)]
+        ax.add_patch(Ellipse((across, up), width, height, fc=color, ec=color, alpha=0.3))
+    draws = center + sigma[i].numpy() * np.random.default_rng(0).standard_normal((12, 2))
+    ax.scatter(draws[:, 0], draws[:, 1], s=6, color=INK)
+    (left, right), (low, high) = np.stack([center - half, center + half], 1)
+    overview.add_patch(Rectangle((left, low), 2 * half, 2 * half, fill=False, ec=INK))
+    ax.set(xlim=(left, right), ylim=(low, high), aspect="equal", xlabel="first number of the code")
+    ax.set_title("the frame, enlarged")
+    ax.locator_params(nbins=5)
+
+
+def rings(ax: Axes, mu: Tensor, sigma: Tensor, color: str, label: str) -> None:
+    """Show the cloud N(mu, sigma^2), mu and sigma (2,), as rings at one and two standard deviations."""
+    angle = np.linspace(0, 2 * np.pi, 100)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    for reach, name in ((1, label), (2, None)):
+        ring = mu.numpy()[:, None] + reach * sigma.numpy()[:, None] * circle
+        ax.plot(ring[0], ring[1], color=color, lw=1.5, label=name)
