@@ -42,17 +42,20 @@ def strip(model: VAE, pictures: Dataset, costs: Sequence[Mapping[str, float]]) -
     pair = pictures.test.x[list(pictures.followed)]
     with torch.no_grad():
         means, logvars = model.encode(pair)
+    deviations = (0.5 * logvars).exp()
+    pulls = [pulled_draws(model, *each) for each in zip(pair, means, deviations, strict=True)]
+    longest = max(pull.norm(dim=1).max().item() for _, pull in pulls)
     everyone = evaluation.encode(model, pictures.test.x[:1000])
     shades = [plots.CLASSES[label % 10] for label in pictures.test.y[:1000]]
     figure, axes = plt.subplots(len(pair), 5, figsize=(9.6, 4.1), width_ratios=[1, 1, 1, 1, 1.25], squeeze=False)
-    for row, x, mu, logvar, cost, color in zip(axes, pair, means, logvars, costs, plots.CLASSES, strict=False):
-        deviation = (0.5 * logvar).exp()
+    rows = zip(axes, pair, means, deviations, pulls, costs, plots.CLASSES, strict=False)
+    for row, x, mu, deviation, (z, pull), cost, color in rows:
         draw_bytes(row[0], x)
         plots.picture(row[1], evaluation.decode(model, mu[None])[0])
         row[1].set_xlabel(f"z = ({mu[0]:.2f}, {mu[1]:.2f})")
         row[2].scatter(*everyone.T, s=1.5, lw=0, color=shades, alpha=0.5)
         draw_cloud(row[2], mu, deviation, color)
-        draw_gradients(row[3], model, x, mu, deviation, color)
+        draw_cloud_of_arrows(row[3], z, pull / longest, mu, deviation, color)
         draw_costs(row[4], cost, color)
         row[4].set_xlim(0, 1.35 * max(cost["above"] for cost in costs))
     for ax, title in zip(axes[0], PANELS, strict=True):
@@ -81,16 +84,21 @@ def draw_cloud(ax: Axes, mu: Tensor, deviation: Tensor, color: str) -> None:
     show_plane(ax, torch.zeros(2), 1.1)
 
 
-def draw_gradients(ax: Axes, model: VAE, x: Tensor, mu: Tensor, deviation: Tensor, color: str) -> None:
-    """Show the cloud of two standard deviations, and from each of 40 draws the negative gradient of its nll."""
-    from matplotlib.patches import Ellipse
-
+def pulled_draws(model: VAE, x: Tensor, mu: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+    """Return 40 draws from the cloud, (40, 2), and from each the negative gradient of its nll, (40, 2)."""
     epsilon = torch.randn(40, 2, generator=torch.Generator().manual_seed(1))
     z = (mu + deviation * epsilon).requires_grad_()
     output = model.decode(z)
     (gradient,) = torch.autograd.grad(model.likelihood.nll(output, x.expand_as(output)).sum(), z)
+    return z.detach(), -gradient
+
+
+def draw_cloud_of_arrows(ax: Axes, z: Tensor, arrows: Tensor, mu: Tensor, deviation: Tensor, color: str) -> None:
+    """Show the cloud of two standard deviations, and an arrow at each draw; one of length 1 is 0.4 axes wide."""
+    from matplotlib.patches import Ellipse
+
     ax.add_patch(Ellipse(tuple(mu.tolist()), *(4 * deviation).tolist(), color=color, alpha=0.2, lw=0))
-    ax.quiver(*z.detach().T, *-gradient.T, color=color, width=0.012)
+    ax.quiver(*z.T, *arrows.T, color=color, width=0.012, scale=2.5, scale_units="width")
     show_plane(ax, mu, deviation.max().item())
 
 
