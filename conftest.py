@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes `notebook` once for each notebook."""
     if "notebook" in metafunc.fixturenames:
         metafunc.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS], scope="session")
+
+
+@pytest.fixture(autouse=True)
+def full_precision() -> None:
+    """Multiply matrices in full float32, whatever an earlier test has set: at "medium" some processors round."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_float32_matmul_precision("highest")
 
 
 @pytest.hookimpl(wrapper=True)
