@@ -22,6 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[name] = NOWHERE
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1,::1"
     os.environ["VAE_PROGRESS"] = "0"
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests share the cores: more threads would wait for each other
     os.environ.setdefault("VAE_STRICT", "1")
 
 

@@ -129,9 +129,9 @@ def test_fetches_package_and_pictures_and_nothing_else(learner: Learner, reposit
     text = (root / "notebooks" / "01_autoencoder.ipynb").read_text(encoding="utf-8")
     stamped = nbformat.reads(publish.stamp_notebook(text, HOME, "01_autoencoder.ipynb"), as_version=4)
     cells = [part.source for part in stamped.cells if part.cell_type == "code"][:3]
-    assert cells[0] == cell.rstrip() and "DATASET = " in cells[1] and "vae_utils.setup(SEED)" in cells[2]
+    assert cells[0] == cell.rstrip() and "DATASET = " in cells[1] and "setup(SEED)" in cells[2]
     said = learner.run(*cells, USE, VAE_SOURCE=f"git+file://{repository}@teaching")
-    assert "8,000 pictures to train on" in said[2]
+    assert "8,000 training pictures" in said[2]
     where, train, test, records = said[-1].split()
     assert str(learner.python.parent.parent) in where
     assert (int(train), int(test), records) == (8000, 2000, "True")
