@@ -36,6 +36,7 @@ from vae_utils import data, setup, widgets
 from vae_utils.likelihoods import Gaussian
 from vae_utils.models import VAE
 setup(0)
+torch.set_float32_matmul_precision("highest")  # as in the tests, to compare pictures
 pictures, digits = data.load("cats_dogs"), data.load("digits")
 
 def vae(shape, seed=0):

@@ -127,7 +127,7 @@ def pictures(figure: Locator) -> list[list[int]]:
     )
 
 
-@pytest.mark.parametrize("name", ["01_autoencoder", "02_variational_autoencoder", "04_loss"])
+@pytest.mark.parametrize("name", ["01_autoencoder", "02_variational_autoencoder"])
 def test_figures_move_on_the_pages(site: Path, visitor: Page, name: str) -> None:
     """Each by its keys: another picture is drawn."""
     visitor.goto((site / "notebooks" / f"{name}.html").as_uri())
