@@ -166,9 +166,10 @@ def test_factors_in_code_is_sklearns_regression_and_finds_what_a_bend_hides():
     }
     halves = [{name: values[part] for name, values in factors.items()} for part in (slice(600), slice(600, None))]
     found = evaluation.factors_in_code(z[:600], z[600:], *halves)
-    features = PolynomialFeatures(3).fit_transform(z.double())
+    features = PolynomialFeatures(3).fit_transform(z.double().numpy())
     for name, values in factors.items():
-        expected = LinearRegression().fit(features[:600], values[:600]).score(features[600:], values[600:])
+        right = values.double().numpy()
+        expected = LinearRegression().fit(features[:600], right[:600]).score(features[600:], right[600:])
         assert found[name] == pytest.approx(expected, abs=1e-6)
     assert found["bent"] > 0.999
     assert found["half"] == pytest.approx(0.5, abs=0.1)

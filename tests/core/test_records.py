@@ -21,7 +21,9 @@ from vae_utils import records
 from vae_utils.data import DataError
 from vae_utils.runtime import best_device
 
-RELATIVE, ABSOLUTE = 0.05, 1e-2  # how far other versions of the libraries may be from a stored figure
+# How far another processor or another PyTorch may be from a stored figure: each rounds in its own way, a few hundred
+# steps carry that far, and a share of a hundred test pictures moves by several of them.
+RELATIVE, ABSOLUTE = 0.1, 0.15
 
 
 # The experiments of the course
