@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -18,27 +18,28 @@ from vae_utils.exercises.compare import as_double, numbers, same
 from vae_utils.exercises.exercise import Probe
 from vae_utils.exercises.values import VALUE, Observation, in_words, observe
 from vae_utils.exercises.verdict import Evidence, Verdict
+from vae_utils.mistakes.mistake import Mistake, described
 
 from .kernel.observer import Other, decode, encode
 
 Arguments = Mapping[str, Any]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A known mistake.
+class Mistakes(list[Mistake]):
+    """The known mistakes of a question. Called with the parts that must not give points for it, it collects a function.
 
-    Attributes:
-        slug: Its short name.
-        function: A wrong implementation.
-        why: For the student: what the mistake is and why it matters.
-        loses: The parts that must not give points for it; the tests hold the key to that.
+    The function's name and docstring are the mistake's, as in `vae_utils.mistakes`.
     """
 
-    slug: str
-    function: Callable[..., Any]
-    why: str
-    loses: tuple[str, ...]
+    def __call__(self, *loses: str) -> Callable[[F], F]:
+        """Return a decorator that adds a wrong function."""
+
+        def add(function: F) -> F:
+            self.append(described(function, loses=loses))
+            return function
+
+        return add
 
 
 @dataclass(frozen=True)

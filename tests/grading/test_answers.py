@@ -360,10 +360,10 @@ def test_a_submission_is_run_judged_and_reported(leaky: Course, tmp_path: Path) 
     (tmp_path / "in").mkdir()
     nbformat.write(notebook_of(leaky, "loss", answers | wrong), tmp_path / "in" / "ann_loss.ipynb")
     (outcome,) = grade(leaky, tmp_path / "in", tmp_path / "out", say=lambda line: None)
-    assert outcome.status == "graded" and set(outcome.mistakes.values()) == {"1/2 forgotten"}
+    assert outcome.status == "graded" and set(outcome.mistakes.values()) == {"half-forgotten"}
     with (tmp_path / "out" / "grades.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     lost = {name for name, points in row.items() if name.startswith("loss.") and points == "0"}
     assert lost == {"loss.kl_between-moved", "loss.kl_between-any", "loss.kl_between-gradients"}
     assert (row["most"], row["to_mark"], row["remarks"]) == ("20", "1", "")
-    assert "1/2 forgotten" in (tmp_path / "out" / "feedback" / "ann_loss.html").read_text(encoding="utf-8")
+    assert "half-forgotten" in (tmp_path / "out" / "feedback" / "ann_loss.html").read_text(encoding="utf-8")

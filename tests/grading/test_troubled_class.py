@@ -161,7 +161,7 @@ def test_a_program_that_fails_or_ends_keeps_what_it_has_earned(graded: Graded) -
 def test_deleted_and_doubled_cells_are_put_right(graded: Graded) -> None:
     row = graded.rows["gil", "loss"]
     assert points(row, "free_nats") == 4 and points(row, "laplace_objective") == 5 and points(row, "kl_between") == 0
-    assert row["mistakes"] == "kl_between: 1/2 forgotten"
+    assert row["mistakes"] == "kl_between: half-forgotten"
     for remark in ("put back: setup, free_nats-floor", "more than once: kl_between", "found by its function's name"):
         assert remark in row["remarks"]
 
@@ -185,7 +185,7 @@ def test_rewritten_tests_earn_nothing(graded: Graded) -> None:
 
 def test_feedback_names_the_mistakes_and_shows_no_test(graded: Graded) -> None:
     page = (graded.out / "feedback" / "gil_loss.html").read_text(encoding="utf-8")
-    assert "1/2 forgotten" in page and "In training that is beta = 2" in page
+    assert "half-forgotten" in page and "In training that is beta = 2" in page
     assert page.count("In training that is beta = 2") == 1  # its other parts refer to it
     assert 'href="#kl_between-any">kl_between-any</a>' in page and "mean_or_sum</a> (not marked yet)" in page
     assert "observe" not in page and "HIDDEN" not in page

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from scripts.grading.question import Mistake, Part, Question
+from scripts.grading.question import Mistakes, Part, Question
 from scripts.grading.terms import Term
 
 
@@ -19,36 +19,60 @@ def _vectors(x_train: Tensor) -> Tensor:
     return torch.linalg.svd(x_train - x_train.mean(0), full_matrices=False)[2].T
 
 
-def _not_centered(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+PCA_RECONSTRUCT = Mistakes()
+
+
+@PCA_RECONSTRUCT("training", "new", "ends")
+def not_centered(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    """You look for the directions without taking the mean away first. The first direction then mostly points from 0 to
+    the mean picture, and is lost for what varies. Subtract the mean of `x_train` before the decomposition and before
+    the projection, and add it at the end."""
     vectors = torch.linalg.svd(x_train, full_matrices=False)[2][:k].T
     return x @ vectors @ vectors.T
 
 
-def _mean_lost(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+@PCA_RECONSTRUCT("training", "new", "ends")
+def mean_not_added(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    """You take the mean away and do not add it again. The decoder starts from the mean picture: with a code of no
+    numbers it must give the mean, and yours gives zeros."""
     vectors = _vectors(x_train)[:, :k]
     return (x - x_train.mean(0)) @ vectors @ vectors.T
 
 
-def _own_mean(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+@PCA_RECONSTRUCT("new")
+def mean_of_the_new_pictures(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    """You center new pictures at their own mean. On the training set nobody sees it. An autoencoder that is trained
+    keeps its mean: a single new picture would come back perfect, whatever the directions."""
     vectors = _vectors(x_train)[:, :k]
     return (x - x.mean(0)) @ vectors @ vectors.T + x.mean(0)
 
 
-def _fitted_to_x(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+@PCA_RECONSTRUCT("new")
+def fitted_to_the_new_pictures(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    """You look for the directions in `x`. The autoencoder is trained on `x_train`; on new pictures the directions are
+    used and not looked for again. Otherwise the test error is a training error."""
     return pca_reconstruct(x, x, k)
 
 
-def _smallest(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+@PCA_RECONSTRUCT("training", "new")
+def smallest_directions(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    """You keep the directions in which the pictures vary least. `torch.linalg.eigh` sorts from small to large: the last
+    columns are the ones to keep."""
     vectors = _vectors(x_train).flip(1)[:, :k]
     return (x - x_train.mean(0)) @ vectors @ vectors.T + x_train.mean(0)
 
 
-def _rows_for_columns(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+@PCA_RECONSTRUCT("training", "new")
+def rows_for_columns(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    """You take rows where the directions are columns (or the other way round). `svd` returns V transposed, with a
+    direction in each row; the eigenvectors of `eigh` are columns."""
     directions = _vectors(x_train)[:k]
     return (x - x_train.mean(0)) @ directions.T @ directions + x_train.mean(0)
 
 
-def _one_too_many(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+@PCA_RECONSTRUCT("training", "new", "ends")
+def one_too_many(x: Tensor, x_train: Tensor, k: int) -> Tensor:
+    """You keep k + 1 directions. With k = 0 nothing but the mean picture may come back."""
     return pca_reconstruct(x, x_train, k + 1)
 
 
@@ -58,36 +82,61 @@ def hidden_error(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
     return errors.sum(1) / torch.where(count > 0, count, torch.ones_like(count))
 
 
-def _all_pixels(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+HIDDEN_ERROR = Mistakes()
+
+
+@HIDDEN_ERROR("values", "gradient")
+def divided_by_all_pixels(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    """You divide by the number of all pixels. A picture with few hidden pixels then looks well filled in, however wrong
+    they are. Divide by the number of hidden ones, each picture by its own."""
     return ((x_hat - x).square() * hidden).mean(1)
 
 
-def _visible(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+@HIDDEN_ERROR("values", "none", "gradient")
+def the_visible_pixels(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    """You measure the pixels that were not hidden. `hidden` is True where the autoencoder could not look, and these
+    pixels count."""
     return hidden_error(x_hat, x, ~hidden)
 
 
-def _sums(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+@HIDDEN_ERROR("values", "gradient")
+def a_sum(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    """You return the sum over the hidden pixels. The task asks for the average: pictures with more hidden pixels must
+    not look worse for that alone."""
     return ((x_hat - x).square() * hidden).sum(1)
 
 
-def _batch_mean(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+@HIDDEN_ERROR("values", "none", "gradient")
+def one_number_for_the_batch(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    """You return one number for the whole batch. Each picture has its own."""
     return hidden_error(x_hat, x, hidden).mean()
 
 
-def _pooled(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+@HIDDEN_ERROR("values", "gradient")
+def pooled(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    """You average over the hidden pixels of all pictures together. Each picture has its own error and its own number of
+    hidden pixels: sum along dimension 1 only."""
     """Average over all hidden pixels of the batch together, whichever picture they are in."""
     return (((x_hat - x).square() * hidden).sum() / hidden.sum().clamp(min=1)).expand(len(x))
 
 
-def _not_a_number(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+@HIDDEN_ERROR("none")
+def not_a_number(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    """Where no pixel is hidden you divide 0 by 0. One such picture makes the average over a batch NaN. Divide by at
+    least 1, `.clamp(min=1)`."""
     return ((x_hat - x).square() * hidden).sum(1) / hidden.sum(1)
 
 
-def _not_squared(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+@HIDDEN_ERROR("values", "gradient")
+def not_squared(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    """You average absolute errors. The task asks for squared ones."""
     return ((x_hat - x).abs() * hidden).sum(1) / hidden.sum(1).clamp(min=1)
 
 
-def _detached(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+@HIDDEN_ERROR("gradient")
+def gradient_cut_off(x_hat: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    """The numbers are right, and no gradient reaches `x_hat`: something cuts the path (`.detach()`, `.data`,
+    `torch.no_grad()`, NumPy). A network could not learn from this error."""
     return hidden_error(x_hat.detach(), x, hidden)
 
 
@@ -95,19 +144,33 @@ def undo(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
     return (z_moved - b) @ torch.linalg.inv(A).T
 
 
-def _not_inverted(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+UNDO = Mistakes()
+
+
+@UNDO("rotation", "any")
+def moved_again(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+    """You multiply by A once more. To go back, take `b` away and then multiply by the inverse of A, or solve a linear
+    system with `torch.linalg.solve`."""
     return (z_moved - b) @ A.T
 
 
-def _transposed(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+@UNDO("rotation", "any")
+def transposed(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+    """You use the inverse of A on the wrong side. Codes are rows, so `move` multiplies them by `A.T` from the right; to
+    undo it, multiply by the inverse of `A.T`."""
     return (z_moved - b) @ torch.linalg.inv(A)
 
 
-def _as_if_a_rotation(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+@UNDO("any")
+def transpose_for_inverse(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+    """You use the transpose of A as its inverse. That is true of rotations only. A shear or a stretch needs the
+    inverse."""
     return (z_moved - b) @ A
 
 
-def _wrong_order(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+@UNDO("rotation", "any")
+def wrong_order(z_moved: Tensor, A: Tensor, b: Tensor) -> Tensor:
+    """You multiply first and take `b` away afterwards. What was done last is undone first: `b` goes first."""
     return z_moved @ torch.linalg.inv(A).T - b
 
 
@@ -133,6 +196,23 @@ def questions(term: Term) -> tuple[Question, ...]:
     turn = torch.linalg.qr(some(3, 3))[0]
     angle = 0.3 + 0.8 * torch.rand((), generator=generator)
     plane = torch.stack([torch.stack([angle.cos(), -angle.sin()]), torch.stack([angle.sin(), angle.cos()])])
+    ratio = Mistakes()
+
+    @ratio("value")
+    def bits_forgotten() -> float:
+        """You compare how many numbers there are. A number of the code takes `BITS` bits, one of a picture 8."""
+        return 3 * 32 * 32 / code
+
+    @ratio("value")
+    def upside_down() -> float:
+        """This is the code's size over the picture's. Asked was how many times smaller the code is."""
+        return code * bits / (3 * 32 * 32 * 8)
+
+    @ratio("value")
+    def colors_forgotten() -> float:
+        """You counted one number for each pixel. A color pixel has three."""
+        return 32 * 32 * 8 / (code * bits)
+
     return (
         Question(
             "pca_reconstruct",
@@ -154,58 +234,7 @@ def questions(term: Term) -> tuple[Question, ...]:
                     [{"x": x, "x_train": x, "k": k} for x, k in ((sets[0], 0), (sets[0], 4), (sets[1], 6))],
                 ),
             },
-            (
-                Mistake(
-                    "not centered",
-                    _not_centered,
-                    "You look for the directions without taking the mean away first. The first direction then mostly "
-                    "points from 0 to the mean picture, and is lost for what varies. Subtract the mean of `x_train` "
-                    "before the decomposition and before the projection, and add it at the end.",
-                    ("training", "new", "ends"),
-                ),
-                Mistake(
-                    "mean not added",
-                    _mean_lost,
-                    "You take the mean away and do not add it again. The decoder starts from the mean picture: with a "
-                    "code of no numbers it must give the mean, and yours gives zeros.",
-                    ("training", "new", "ends"),
-                ),
-                Mistake(
-                    "mean of the new pictures",
-                    _own_mean,
-                    "You center new pictures at their own mean. On the training set nobody sees it. An autoencoder "
-                    "that is trained keeps its mean: a single new picture would come back perfect, whatever the "
-                    "directions.",
-                    ("new",),
-                ),
-                Mistake(
-                    "fitted to the new pictures",
-                    _fitted_to_x,
-                    "You look for the directions in `x`. The autoencoder is trained on `x_train`; on new pictures the "
-                    "directions are used and not looked for again. Otherwise the test error is a training error.",
-                    ("new",),
-                ),
-                Mistake(
-                    "smallest directions",
-                    _smallest,
-                    "You keep the directions in which the pictures vary least. `torch.linalg.eigh` sorts from small to "
-                    "large: the last columns are the ones to keep.",
-                    ("training", "new"),
-                ),
-                Mistake(
-                    "rows for columns",
-                    _rows_for_columns,
-                    "You take rows where the directions are columns (or the other way round). `svd` returns V "
-                    "transposed, with a direction in each row; the eigenvectors of `eigh` are columns.",
-                    ("training", "new"),
-                ),
-                Mistake(
-                    "one too many",
-                    _one_too_many,
-                    "You keep k + 1 directions. With k = 0 nothing but the mean picture may come back.",
-                    ("training", "new", "ends"),
-                ),
-            ),
+            PCA_RECONSTRUCT,
         ),
         Question(
             "hidden_error",
@@ -229,62 +258,7 @@ def questions(term: Term) -> tuple[Question, ...]:
                     gradients=("x_hat",),
                 ),
             },
-            (
-                Mistake(
-                    "divided by all pixels",
-                    _all_pixels,
-                    "You divide by the number of all pixels. A picture with few hidden pixels then looks well filled "
-                    "in, however wrong they are. Divide by the number of hidden ones, each picture by its own.",
-                    ("values", "gradient"),
-                ),
-                Mistake(
-                    "the visible pixels",
-                    _visible,
-                    "You measure the pixels that were not hidden. `hidden` is True where the autoencoder could not "
-                    "look, and these pixels count.",
-                    ("values", "none", "gradient"),
-                ),
-                Mistake(
-                    "a sum",
-                    _sums,
-                    "You return the sum over the hidden pixels. The task asks for the average: pictures with more "
-                    "hidden pixels must not look worse for that alone.",
-                    ("values", "gradient"),
-                ),
-                Mistake(
-                    "one number for the batch",
-                    _batch_mean,
-                    "You return one number for the whole batch. Each picture has its own.",
-                    ("values", "none", "gradient"),
-                ),
-                Mistake(
-                    "pooled",
-                    _pooled,
-                    "You average over the hidden pixels of all pictures together. Each picture has its own error and "
-                    "its own number of hidden pixels: sum along dimension 1 only.",
-                    ("values", "gradient"),
-                ),
-                Mistake(
-                    "0/0",
-                    _not_a_number,
-                    "Where no pixel is hidden you divide 0 by 0. One such picture makes the average over a batch NaN. "
-                    "Divide by at least 1, `.clamp(min=1)`.",
-                    ("none",),
-                ),
-                Mistake(
-                    "not squared",
-                    _not_squared,
-                    "You average absolute errors. The task asks for squared ones.",
-                    ("values", "gradient"),
-                ),
-                Mistake(
-                    "gradient cut off",
-                    _detached,
-                    "The numbers are right, and no gradient reaches `x_hat`: something cuts the path (`.detach()`, "
-                    "`.data`, `torch.no_grad()`, NumPy). A network could not learn from this error.",
-                    ("gradient",),
-                ),
-            ),
+            HIDDEN_ERROR,
         ),
         Question(
             "undo",
@@ -302,61 +276,12 @@ def questions(term: Term) -> tuple[Question, ...]:
                     ],
                 ),
             },
-            (
-                Mistake(
-                    "moved again",
-                    _not_inverted,
-                    "You multiply by A once more. To go back, take `b` away and then multiply by the inverse of A, "
-                    "or solve a linear system with `torch.linalg.solve`.",
-                    ("rotation", "any"),
-                ),
-                Mistake(
-                    "transposed",
-                    _transposed,
-                    "You use the inverse of A on the wrong side. Codes are rows, so `move` multiplies them by `A.T` "
-                    "from the right; to undo it, multiply by the inverse of `A.T`.",
-                    ("rotation", "any"),
-                ),
-                Mistake(
-                    "transpose for inverse",
-                    _as_if_a_rotation,
-                    "You use the transpose of A as its inverse. That is true of rotations only. A shear or a stretch "
-                    "needs the inverse.",
-                    ("any",),
-                ),
-                Mistake(
-                    "wrong order",
-                    _wrong_order,
-                    "You multiply first and take `b` away afterwards. What was done last is undone first: `b` goes "
-                    "first.",
-                    ("rotation", "any"),
-                ),
-            ),
+            UNDO,
         ),
         Question(
             "ratio",
             lambda: 3 * 32 * 32 * 8 / (code * bits),
             {"value": Part("How many times smaller the code is.", tolerance=5e-3)},
-            (
-                Mistake(
-                    "bits forgotten",
-                    lambda: 3 * 32 * 32 / code,
-                    "You compare how many numbers there are. A number of the code takes `BITS` bits, one of a picture "
-                    "8.",
-                    ("value",),
-                ),
-                Mistake(
-                    "upside down",
-                    lambda: code * bits / (3 * 32 * 32 * 8),
-                    "This is the code's size over the picture's. Asked was how many times smaller the code is.",
-                    ("value",),
-                ),
-                Mistake(
-                    "colors forgotten",
-                    lambda: 32 * 32 * 8 / (code * bits),
-                    "You counted one number for each pixel. A color pixel has three.",
-                    ("value",),
-                ),
-            ),
+            ratio,
         ),
     )

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from scripts.grading.question import Mistake, Part, Question
+from scripts.grading.question import Mistakes, Part, Question
 from scripts.grading.terms import Term
 
 
@@ -15,32 +15,53 @@ def laplace_draw(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
     return mu + log_b.exp() * torch.where(u < 0.5, lower, upper)
 
 
-def _scale_is_log(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+LAPLACE_DRAW = Mistakes()
+
+
+@LAPLACE_DRAW("values", "gradients")
+def log_b_as_b(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+    """You scale by `log_b` itself, which may be negative: then the draw is turned over. The scale is `log_b.exp()`."""
     return mu + log_b * laplace_draw(torch.zeros_like(mu), torch.zeros_like(log_b), u)
 
 
-def _as_a_variance(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+@LAPLACE_DRAW("values", "gradients")
+def log_b_as_a_log_variance(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+    """You take the root, as for `logvar`. Here the network gives the logarithm of the scale b itself: `log_b.exp()`."""
     return laplace_draw(mu, 0.5 * log_b, u)
 
 
-def _mirrored(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+@LAPLACE_DRAW("values", "gradients")
+def mirrored(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+    """The sign is turned round: a small `u` gives a large draw. These draws do follow the distribution, since u and 1 -
+    u do alike, so no histogram shows it. But they are not the quantiles: below z lies a share 1 - u."""
     return 2 * mu - laplace_draw(mu, log_b, u)
 
 
-def _two_forgotten(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+@LAPLACE_DRAW("values", "gradients")
+def two_forgotten(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+    """The 2 before |u - 1/2| is missing. Then the logarithm never goes below log(1/2), and no draw ever lies further
+    than 0.69 b from the center: there are no tails."""
     side = u - 0.5
     return mu - log_b.exp() * side.sign() * torch.log1p(-side.abs())
 
 
-def _one_sided(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+@LAPLACE_DRAW("values", "gradients")
+def sign_forgotten(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+    """The sign of u - 1/2 is missing: all draws lie on one side of the center."""
     return mu - log_b.exp() * torch.log1p(-2 * (u - 0.5).abs())
 
 
-def _gaussian(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+@LAPLACE_DRAW("values", "gradients")
+def a_normal_distribution(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+    """This is the quantile of a normal distribution. The Laplace distribution is sharper in the middle and has heavier
+    tails."""
     return mu + log_b.exp() * math.sqrt(2) * torch.special.erfinv(2 * u - 1)
 
 
-def _detached(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+@LAPLACE_DRAW("gradients")
+def gradient_cut_off(mu: Tensor, log_b: Tensor, u: Tensor) -> Tensor:
+    """The draws are right, and no gradient reaches `mu` and `log_b`: something cuts the path (`.detach()`, `.data`,
+    `torch.no_grad()`, `.sample()`, NumPy). The encoder could not learn."""
     return laplace_draw(mu.detach(), log_b.detach(), u)
 
 
@@ -49,27 +70,43 @@ def laplace_pathwise(u: Tensor, mu: Tensor, log_b: Tensor, k: float) -> Tensor:
     return torch.stack([(2 * (mu + noise - k)).mean(), (2 * (mu + noise - k) * noise).mean()])
 
 
-def _for_b(u: Tensor, mu: Tensor, log_b: Tensor, k: float) -> Tensor:
+LAPLACE_PATHWISE = Mistakes()
+
+
+@LAPLACE_PATHWISE("log_b")
+def derivative_for_b(u: Tensor, mu: Tensor, log_b: Tensor, k: float) -> Tensor:
+    """The second number is the derivative with respect to b. The network gives log b: by the chain rule it is b times
+    as large, so dz/d log b = z - mu."""
     return laplace_pathwise(u, mu, log_b, k) / torch.stack([torch.ones(()), log_b.exp()])
 
 
-def _size_of_noise(u: Tensor, mu: Tensor, log_b: Tensor, k: float) -> Tensor:
+@LAPLACE_PATHWISE("log_b")
+def sign_of_the_noise(u: Tensor, mu: Tensor, log_b: Tensor, k: float) -> Tensor:
+    """In the second number you use |z - mu|. A draw left of the center moves left when b grows: dz/d log b = z - mu,
+    with its sign."""
     noise = laplace_draw(torch.zeros_like(u), log_b.expand_as(u), u)
     slope = 2 * (mu + noise - k)
     return torch.stack([slope.mean(), (slope * noise.abs()).mean()])
 
 
-def _averaged_too_early(u: Tensor, mu: Tensor, log_b: Tensor, k: float) -> Tensor:
+@LAPLACE_PATHWISE("log_b")
+def averaged_too_early(u: Tensor, mu: Tensor, log_b: Tensor, k: float) -> Tensor:
+    """You average the slope and the path by themselves and multiply the averages. The average of a product is not the
+    product of the averages: multiply draw by draw."""
     noise = laplace_draw(torch.zeros_like(u), log_b.expand_as(u), u)
     slope = (2 * (mu + noise - k)).mean()
     return torch.stack([slope, slope * noise.mean()])
 
 
-def _summed(u: Tensor, mu: Tensor, log_b: Tensor, k: float) -> Tensor:
+@LAPLACE_PATHWISE("mu", "log_b")
+def a_sum(u: Tensor, mu: Tensor, log_b: Tensor, k: float) -> Tensor:
+    """You sum over the draws. An estimate of an average is the mean over the draws; a sum grows with their number."""
     return laplace_pathwise(u, mu, log_b, k) * len(u)
 
 
-def _two_of_the_slope(u: Tensor, mu: Tensor, log_b: Tensor, k: float) -> Tensor:
+@LAPLACE_PATHWISE("mu", "log_b")
+def two_of_the_slope(u: Tensor, mu: Tensor, log_b: Tensor, k: float) -> Tensor:
+    """Both numbers are half of what they should be: the derivative of (z - k)^2 is 2 (z - k)."""
     return laplace_pathwise(u, mu, log_b, k) / 2
 
 
@@ -79,32 +116,52 @@ def score_gradient(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: fl
     return (scores * (f - baseline)).mean(1)
 
 
-def _of_a_gaussian(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+SCORE_GRADIENT = Mistakes()
+
+
+@SCORE_GRADIENT("mu", "log_b", "baseline")
+def score_of_a_normal_distribution(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+    """These are the derivatives of a normal distribution's log density. The Laplace density has |z - mu| / b in the
+    exponent, whose derivative is a sign."""
     b, weight = log_b.exp(), f - baseline
     return torch.stack([(weight * (z - mu) / b**2).mean(), (weight * ((z - mu).square() / b**2 - 1)).mean()])
 
 
-def _b_forgotten(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+@SCORE_GRADIENT("mu", "baseline")
+def b_forgotten(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+    """In the first number the 1/b is missing: d log q / d mu = sign(z - mu) / b."""
     return score_gradient(z, f, mu, log_b, baseline) * torch.stack([log_b.exp(), torch.ones(())])
 
 
-def _normalizer_forgotten(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+@SCORE_GRADIENT("log_b", "baseline")
+def one_forgotten(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+    """In the second number the -1 is missing. It comes from the factor 1/(2b) before the exponential, which depends on
+    b, too. Without it the average score is not 0, and every estimate is off."""
     return score_gradient(z, f, mu, log_b, baseline) + torch.stack([torch.zeros(()), (f - baseline).mean()])
 
 
-def _score_for_b(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+@SCORE_GRADIENT("log_b", "baseline")
+def score_for_b(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+    """The second number is the derivative with respect to b. The network gives log b: by the chain rule it is b times
+    as large."""
     return score_gradient(z, f, mu, log_b, baseline) / torch.stack([torch.ones(()), log_b.exp()])
 
 
-def _no_baseline(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+@SCORE_GRADIENT("baseline")
+def no_baseline(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+    """The baseline does nothing in your function. Subtract it from the loss of each draw."""
     return score_gradient(z, f, mu, log_b, 0.0)
 
 
-def _baseline_added(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+@SCORE_GRADIENT("baseline")
+def baseline_added(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+    """You add the baseline. It is subtracted: what counts is how much worse than usual a draw is."""
     return score_gradient(z, f, mu, log_b, -baseline)
 
 
-def _scores_alone(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+@SCORE_GRADIENT("mu", "log_b", "baseline")
+def scores_alone(z: Tensor, f: Tensor, mu: Tensor, log_b: Tensor, baseline: float) -> Tensor:
+    """You average the scores alone, whose average is 0 for any distribution. Each draw must be weighted by its loss."""
     return score_gradient(z, torch.ones_like(f), mu, log_b, 0.0)
 
 
@@ -143,6 +200,23 @@ def questions(term: Term) -> tuple[Question, ...]:
         }
 
     scored, paths = [score(1, 0.0), score(6, 0.0)], [path(2), path(7)]
+    exact = Mistakes()
+
+    @exact("log_b")
+    def derivative_for_b() -> float:
+        """The second number is the derivative with respect to b, 4 b. For log b it is b times as large."""
+        return (2 * (center - pull), 4 * math.exp(log_scale))
+
+    @exact("log_b")
+    def variance_of_a_normal_distribution() -> float:
+        """You took b^2 for the variance, as for a normal distribution. A Laplace distribution's is 2 b^2."""
+        return (2 * (center - pull), 2 * math.exp(2 * log_scale))
+
+    @exact("mu")
+    def sign() -> float:
+        """The first number has the wrong sign: (mu - k)^2 falls when mu comes nearer to k."""
+        return (2 * (pull - center), 4 * math.exp(2 * log_scale))
+
     return (
         Question(
             "laplace_draw",
@@ -160,57 +234,7 @@ def questions(term: Term) -> tuple[Question, ...]:
                     "The gradients with respect to mu and log b.", [draw(4), draw(3, 2)], ("mu", "log_b")
                 ),
             },
-            (
-                Mistake(
-                    "log b as b",
-                    _scale_is_log,
-                    "You scale by `log_b` itself, which may be negative: then the draw is turned over. The scale is "
-                    "`log_b.exp()`.",
-                    ("values", "gradients"),
-                ),
-                Mistake(
-                    "log b as a log variance",
-                    _as_a_variance,
-                    "You take the root, as for `logvar`. Here the network gives the logarithm of the scale b itself: "
-                    "`log_b.exp()`.",
-                    ("values", "gradients"),
-                ),
-                Mistake(
-                    "mirrored",
-                    _mirrored,
-                    "The sign is turned round: a small `u` gives a large draw. These draws do follow the "
-                    "distribution, since u and 1 - u do alike, so no histogram shows it. But they are not the "
-                    "quantiles: below z lies a share 1 - u.",
-                    ("values", "gradients"),
-                ),
-                Mistake(
-                    "2 forgotten",
-                    _two_forgotten,
-                    "The 2 before |u - 1/2| is missing. Then the logarithm never goes below log(1/2), and no draw "
-                    "ever lies further than 0.69 b from the center: there are no tails.",
-                    ("values", "gradients"),
-                ),
-                Mistake(
-                    "sign forgotten",
-                    _one_sided,
-                    "The sign of u - 1/2 is missing: all draws lie on one side of the center.",
-                    ("values", "gradients"),
-                ),
-                Mistake(
-                    "a normal distribution",
-                    _gaussian,
-                    "This is the quantile of a normal distribution. The Laplace distribution is sharper in the middle "
-                    "and has heavier tails.",
-                    ("values", "gradients"),
-                ),
-                Mistake(
-                    "gradient cut off",
-                    _detached,
-                    "The draws are right, and no gradient reaches `mu` and `log_b`: something cuts the path "
-                    "(`.detach()`, `.data`, `torch.no_grad()`, `.sample()`, NumPy). The encoder could not learn.",
-                    ("gradients",),
-                ),
-            ),
+            LAPLACE_DRAW,
         ),
         Question(
             "laplace_pathwise",
@@ -219,42 +243,7 @@ def questions(term: Term) -> tuple[Question, ...]:
                 "mu": Part("The gradient for mu.", paths, pick=0),
                 "log_b": Part("The gradient for log b.", paths, pick=1),
             },
-            (
-                Mistake(
-                    "derivative for b",
-                    _for_b,
-                    "The second number is the derivative with respect to b. The network gives log b: by the chain "
-                    "rule it is b times as large, so dz/d log b = z - mu.",
-                    ("log_b",),
-                ),
-                Mistake(
-                    "sign of the noise",
-                    _size_of_noise,
-                    "In the second number you use |z - mu|. A draw left of the center moves left when b grows: "
-                    "dz/d log b = z - mu, with its sign.",
-                    ("log_b",),
-                ),
-                Mistake(
-                    "averaged too early",
-                    _averaged_too_early,
-                    "You average the slope and the path by themselves and multiply the averages. The average of a "
-                    "product is not the product of the averages: multiply draw by draw.",
-                    ("log_b",),
-                ),
-                Mistake(
-                    "a sum",
-                    _summed,
-                    "You sum over the draws. An estimate of an average is the mean over the draws; a sum grows with "
-                    "their number.",
-                    ("mu", "log_b"),
-                ),
-                Mistake(
-                    "2 forgotten",
-                    _two_of_the_slope,
-                    "Both numbers are half of what they should be: the derivative of (z - k)^2 is 2 (z - k).",
-                    ("mu", "log_b"),
-                ),
-            ),
+            LAPLACE_PATHWISE,
         ),
         Question(
             "score_gradient",
@@ -264,54 +253,7 @@ def questions(term: Term) -> tuple[Question, ...]:
                 "log_b": Part("The gradient for log b, without a baseline.", scored, pick=1),
                 "baseline": Part("Both, with a baseline.", [score(4, 2.5), score(5, -1.25)]),
             },
-            (
-                Mistake(
-                    "score of a normal distribution",
-                    _of_a_gaussian,
-                    "These are the derivatives of a normal distribution's log density. The Laplace density has |z - "
-                    "mu| / b in the exponent, whose derivative is a sign.",
-                    ("mu", "log_b", "baseline"),
-                ),
-                Mistake(
-                    "1/b forgotten",
-                    _b_forgotten,
-                    "In the first number the 1/b is missing: d log q / d mu = sign(z - mu) / b.",
-                    ("mu", "baseline"),
-                ),
-                Mistake(
-                    "1 forgotten",
-                    _normalizer_forgotten,
-                    "In the second number the -1 is missing. It comes from the factor 1/(2b) before the exponential, "
-                    "which depends on b, too. Without it the average score is not 0, and every estimate is off.",
-                    ("log_b", "baseline"),
-                ),
-                Mistake(
-                    "derivative for b",
-                    _score_for_b,
-                    "The second number is the derivative with respect to b. The network gives log b: by the chain "
-                    "rule it is b times as large.",
-                    ("log_b", "baseline"),
-                ),
-                Mistake(
-                    "no baseline",
-                    _no_baseline,
-                    "The baseline does nothing in your function. Subtract it from the loss of each draw.",
-                    ("baseline",),
-                ),
-                Mistake(
-                    "baseline added",
-                    _baseline_added,
-                    "You add the baseline. It is subtracted: what counts is how much worse than usual a draw is.",
-                    ("baseline",),
-                ),
-                Mistake(
-                    "scores alone",
-                    _scores_alone,
-                    "You average the scores alone, whose average is 0 for any distribution. Each draw must be "
-                    "weighted by its loss.",
-                    ("mu", "log_b", "baseline"),
-                ),
-            ),
+            SCORE_GRADIENT,
         ),
         Question(
             "exact",
@@ -320,25 +262,6 @@ def questions(term: Term) -> tuple[Question, ...]:
                 "mu": Part("The derivative for mu, as a number.", pick=0, tolerance=5e-3),
                 "log_b": Part("The derivative for log b, as a number.", pick=1, tolerance=5e-3),
             },
-            (
-                Mistake(
-                    "derivative for b",
-                    lambda: (2 * (center - pull), 4 * math.exp(log_scale)),
-                    "The second number is the derivative with respect to b, 4 b. For log b it is b times as large.",
-                    ("log_b",),
-                ),
-                Mistake(
-                    "variance of a normal distribution",
-                    lambda: (2 * (center - pull), 2 * math.exp(2 * log_scale)),
-                    "You took b^2 for the variance, as for a normal distribution. A Laplace distribution's is 2 b^2.",
-                    ("log_b",),
-                ),
-                Mistake(
-                    "sign",
-                    lambda: (2 * (pull - center), 4 * math.exp(2 * log_scale)),
-                    "The first number has the wrong sign: (mu - k)^2 falls when mu comes nearer to k.",
-                    ("mu",),
-                ),
-            ),
+            exact,
         ),
     )
