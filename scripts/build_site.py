@@ -1,8 +1,9 @@
 """Build the course as a static site in build/html.
 
-The site holds every notebook as it is stored, the glossary, the pages for instructors and of help, the package's own
-documentation, and on the front page a VAE that trains in the page. `make html` builds it: nothing is executed and
-nothing is fetched, and the result works from a folder, without a network. `make links` follows its links into the web.
+The site holds every notebook as it is stored, the atlas of mistakes, the glossary, the pages for instructors and of
+help, the package's own documentation, and on the front page a VAE that trains in the page. `make html` builds it: no
+notebook is executed and nothing is fetched, and the result works from a folder, without a network. `make links`
+follows its links into the web.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import vae_utils
+from scripts import atlas
 from scripts.paths import BUILD, ROOT
 
 NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline")
@@ -48,6 +50,7 @@ def gather(pages: Path, root: Path = ROOT) -> None:
         shutil.copy(root / name, pages / name)
     (pages / "package.md").write_text(package_page(), encoding="utf-8")
     (pages / "playground.html").write_text(playground(), encoding="utf-8")
+    atlas.write(pages / "atlas")
 
 
 def with_web_anchors(notebook: str) -> str:

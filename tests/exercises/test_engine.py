@@ -452,3 +452,34 @@ def test_mistakes_of_shapes_and_averages_are_shown_on_a_batch(name):
         if mistake.several or mistake.slug.startswith(about) or mistake.slug.endswith(("-batch", "averaged", "-all")):
             message = exercise.check(mistake.function).message
             assert not any(f"This went in ({words}" in message for words in alone), message
+
+
+def test_a_named_mistake_leads_to_the_atlas(monkeypatch):
+    def wrong(x, x_hat):
+        return error(x, x_hat) / 3
+
+    def half(mu, logvar):
+        return mu.square().sum(1) + logvar.exp().sum(1) - mu.shape[1] - logvar.sum(1)
+
+    assert "gaussian_kl/no-half in the site's atlas of mistakes" in exercises.gaussian_kl.check(half).message
+    assert "atlas" not in exercises.reconstruction_error.check(wrong).message
+    monkeypatch.setattr("vae_utils.exercises.verdict._site", lambda: "https://ada.github.io/course")
+    page = exercises.gaussian_kl.check(half)._repr_html_()
+    address = "https://ada.github.io/course/atlas/gaussian_kl.html#no-half"
+    assert f'<a href="{address}">{address}</a>' in page
+
+
+def test_the_site_is_where_github_serves_the_repository(monkeypatch):
+    from email.message import Message
+
+    from vae_utils.exercises import verdict
+
+    for url, site in (
+        ("https://github.com/Ada/vae-course", "https://ada.github.io/vae-course"),
+        ("https://github.com/Ada/vae-course/tree/spring", "https://ada.github.io/vae-course"),
+        ("https://unset.invalid/owner/name", None),
+    ):
+        message = Message()
+        message["Project-URL"] = f"Repository, {url}"
+        monkeypatch.setattr(verdict, "metadata", lambda _, found=message: found)
+        assert verdict._site.__wrapped__() == site

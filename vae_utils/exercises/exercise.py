@@ -19,7 +19,7 @@ from .. import mistakes
 from ..mistakes import Mistake
 from .attempt import Attempt, Stopped, complaint, guard, is_stub, kind_of_error, seed
 from .compare import shortened
-from .verdict import Evidence, Shown, Verdict
+from .verdict import Evidence, Shown, Verdict, atlas
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,8 @@ class Exercise:
             shown = "\n".join(f"    {line[:100]}" for line in lines[:6]) + ("\n    …" if len(lines) > 6 else "")
             yield f"Your function printed, in the last call:\n\n{shown}"
         if verdict.passed is False:
-            yield f"Stuck? `exercises.{self.name}.hint()`"
+            more = f" More: {atlas(f'{self.name}/{verdict.mistake}')}" if verdict.mistake else ""
+            yield f"Stuck? `exercises.{self.name}.hint()`{more}"
 
     def hint(self) -> Shown:
         """Return the next of three hints."""

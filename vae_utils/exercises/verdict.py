@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, metadata
 
 MONOSPACE = "var(--jp-code-font-family, ui-monospace, Menlo, Consolas, monospace)"
 # A sign and a color for each outcome; the words carry the meaning, the color only helps.
@@ -98,10 +100,33 @@ def as_html(text: str) -> str:
     return "".join(blocks)
 
 
+def atlas(name: str) -> str:
+    """Say where the course's site tells more about the mistake "EXERCISE/SLUG": the address, if the course has one."""
+    exercise, slug = name.split("/")
+    home = _site()
+    return f"{home}/atlas/{exercise}.html#{slug}" if home else f"{name} in the site's atlas of mistakes"
+
+
+@cache
+def _site() -> str | None:
+    """Return the address of the site that GitHub makes of the repository, or None while the course has no address."""
+    try:
+        links = metadata("vae-utils").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return None
+    found = re.search(r"^Repository, https://github\.com/([^/]+)/([^/\n]+)", "\n".join(links), re.MULTILINE)
+    return f"https://{found[1].lower()}.github.io/{found[2]}" if found else None
+
+
 def _inline(text: str) -> str:
-    """Return one line as HTML, with its `code` and *stress*; a star between spaces is a product."""
-    parts = re.split(r"(`[^`]+`)", html.escape(text))
-    return "".join(
-        f"<code>{part[1:-1]}</code>" if part.startswith("`") else re.sub(r"\*(\w(?:[^*]*\w)?)\*", r"<em>\1</em>", part)
-        for part in parts
-    )
+    """Return one line as HTML, with its `code`, *stress* and links; a star between spaces is a product."""
+    parts = re.split(r"(`[^`]+`|https://\S+)", html.escape(text))
+    return "".join(map(_part, parts))
+
+
+def _part(text: str) -> str:
+    if text.startswith("`"):
+        return f"<code>{text[1:-1]}</code>"
+    if text.startswith("https://"):
+        return f'<a href="{text}">{text}</a>'
+    return re.sub(r"\*(\w(?:[^*]*\w)?)\*", r"<em>\1</em>", text)

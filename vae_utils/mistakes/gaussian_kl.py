@@ -21,7 +21,7 @@ def no_half(mu: Tensor, logvar: Tensor) -> Tensor:
 def log_std(mu: Tensor, logvar: Tensor) -> Tensor:
     """You read `logvar` as log σ, but it is log σ²: you square σ a second time, as e^(2·logvar). For a cloud of width 1
     that changes nothing, and the loss looks as always. But every other width pays more than twice what it should, and
-    the clouds come out the wrong width. No curve shows it."""
+    the clouds come out the wrong width. No curve alone shows it."""
     return _each(mu, 2 * logvar).sum(1)
 
 
