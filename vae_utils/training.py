@@ -69,6 +69,7 @@ def fit(
         watch: Called with the history after each entry; True stops there. It must not change the model or draw.
 
     Raises:
+        TypeError: The pictures are no tensor, or of another dtype than the model's weights and uint8.
         ValueError: The pictures have a wrong shape or range, or a setting is out of range.
         TrainingDiverged: The loss is no longer finite. The message names the step.
     """
@@ -209,15 +210,31 @@ def _check(model: nn.Module, x: Tensor, **above_zero: float) -> None:
     for name, value in above_zero.items():
         if not value > 0:
             raise ValueError(f"{name} is {value}; it must be above 0.")
+    if not isinstance(x, Tensor):
+        raise TypeError(
+            f"fit takes a tensor of pictures (n, C, H, W) in [0, 1], not {type(x).__name__}: of a NumPy array "
+            "torch.from_numpy(x), of a Split its x, of a DataLoader all its batches in one (torch.cat)."
+        )
     shape = tuple(getattr(model, "shape", x.shape[1:]))
     if x.ndim != 4 or len(x) == 0 or tuple(x.shape[1:]) != shape:
         raise ValueError(f"The model takes pictures (n, {', '.join(map(str, shape))}), but got {tuple(x.shape)}.")
     if x.dtype != torch.uint8:
-        low, high = (v.item() for v in x.aminmax())
-        if not (low >= 0 and high <= 1):  # False for NaN, too
-            raise ValueError(
-                f"Pixels must lie in [0, 1], but go from {low:g} to {high:g}; divide by the largest possible value."
-            )
+        wanted = next((weight.dtype for weight in model.parameters()), x.dtype)
+        if x.dtype != wanted:
+            raise TypeError(f"Pixels must be {wanted}, as the weights, or torch.uint8, not {x.dtype}: x.to({wanted}).")
+        _check_pixels(x)
+
+
+def _check_pixels(x: Tensor) -> None:
+    if odd := int((~x.isfinite()).flatten(1).any(1).sum()):
+        raise ValueError(
+            f"{odd} of {len(x)} pictures have pixels that are NaN or infinite: mend them or leave them out."
+        )
+    low, high = (v.item() for v in x.aminmax())
+    if low < 0 or high > 1:
+        cure = "take (x + 1) / 2" if low >= -1 and high <= 1 else "take x / 255" if low >= 0 and high <= 255 else ""
+        cure = cure or "undo the standardization, or take (x - x.min()) / (x.max() - x.min())"
+        raise ValueError(f"Pixels must lie in [0, 1], but go from {low:g} to {high:g}; {cure}.")
 
 
 def _batch(step: int, batch_size: int, n: int, seed: int) -> Tensor:

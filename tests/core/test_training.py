@@ -392,9 +392,9 @@ def test_a_loss_that_is_not_a_number_names_the_step_and_the_learning_rate():
         (X[:, :, :5], {}, r"takes pictures \(n, 1, 6, 6\), but got \(150, 1, 5, 6\)"),
         (X[0], {}, r"but got \(1, 6, 6\)"),
         (X[:0], {}, r"but got \(0, 1, 6, 6\)"),
-        (X * 255, {}, r"lie in \[0, 1\], but go from .*; divide"),
+        (X * 255, {}, r"lie in \[0, 1\], but go from .*; take x / 255"),
         (X - 0.5, {}, r"lie in \[0, 1\]"),
-        (X * torch.nan, {}, r"lie in \[0, 1\], but go from nan"),
+        (X * torch.nan, {}, "pictures have pixels that are NaN"),
         (X, {"steps": 0}, "steps is 0; it must be above 0"),
         (X, {"batch_size": -1}, "batch_size is -1"),
         (X, {"lr": 0.0}, "lr is 0.0"),
@@ -420,3 +420,30 @@ def test_a_bar_is_shown_unless_it_is_not_wanted(monkeypatch, capsys):
     monkeypatch.delenv("VAE_PROGRESS")
     fit(new(), X, **quiet)
     assert "/2" in capsys.readouterr().err
+
+
+def with_nan():
+    x = X.clone()
+    x[3:5, 0, 0, 0] = torch.nan
+    return x
+
+
+@pytest.mark.parametrize(
+    ("x", "kind", "message"),
+    [
+        (2 * X - 1, ValueError, r"\[0, 1\], but go from -0\.\d+ to 0\.\d+; take \(x \+ 1\) / 2"),
+        (255 * X, ValueError, r"take x / 255"),
+        ((X - 0.5) / 0.1, ValueError, "undo the standardization"),
+        (with_nan(), ValueError, "2 of 150 pictures have pixels that are NaN or infinite"),
+        (X.double(), TypeError, r"Pixels must be torch.float32.*not torch.float64: x.to\(torch.float32\)"),
+        (X.numpy(), TypeError, r"not ndarray: of a NumPy array torch.from_numpy\(x\)"),
+        (None, TypeError, "fit takes a tensor of pictures .* not NoneType"),
+    ],
+)
+def test_pictures_of_another_form_are_refused_with_a_cure(x, kind, message):
+    with pytest.raises(kind, match=message):
+        fit(new(), x, **QUICK)
+
+
+def test_doubles_suit_a_model_of_doubles():
+    assert fit(new().double(), X.double(), **QUICK).step[-1] == 40

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vae_utils import data, diagnosis, exercises
+from vae_utils import data, exercises
 from vae_utils.diagnosis import UNSEEN_WITHOUT_LOSS, Weights, examine, spare_nats, weight_of_kl
+from vae_utils.diagnosis.noise import ROWS
 from vae_utils.likelihoods import Bernoulli, Gaussian
 from vae_utils.losses import bernoulli_nll, gaussian_kl, gaussian_nll
 from vae_utils.models import VAE
@@ -142,13 +143,13 @@ def test_uniform_dice_of_the_right_width_are_seen_by_their_shape() -> None:
 
 
 def test_dice_that_repeat_between_passes_are_seen() -> None:
-    rolled = [torch.randn(diagnosis.ROWS, 8, generator=torch.Generator().manual_seed(i)) for i in range(2)]
+    rolled = [torch.randn(ROWS, 8, generator=torch.Generator().manual_seed(i)) for i in range(2)]
     calls = iter(range(10**6))
 
     def stale(mu: Tensor, logvar: Tensor) -> Tensor:
         return mu + (0.5 * logvar).exp() * rolled[next(calls) % 2][: len(mu)].repeat(8, 1)[: len(mu)]
 
-    report = examine(infected(stale), digits()[: diagnosis.ROWS])
+    report = examine(infected(stale), digits()[:ROWS])
     assert report.wrong == ("independence",) and "passes repeat" in report["independence"].sentence
 
 

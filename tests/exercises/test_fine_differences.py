@@ -465,7 +465,7 @@ def test_three_runs_are_not_called_two():
         return move(optimizer, (bernoulli_nll(model(x)[0], x) + gaussian_kl(model(x)[1], model(x)[2])).mean())
 
     found = exercises.training_step.check(three)
-    assert found.mistake == "called-twice" and "twice" not in found.message
+    assert found.mistake == "called-twice" and "twice" not in found.headline
 
 
 def test_a_detached_tensor_is_not_blamed_for_memory():

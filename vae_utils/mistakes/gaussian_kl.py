@@ -97,6 +97,20 @@ def mu_not_squared(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 @mistake
+def mu_absolute(mu: Tensor, logvar: Tensor) -> Tensor:
+    """|μ| stands where μ² belongs. Being far from 0 then costs too little and being near too much: the centers pile up
+    at 0 or run far out. The square comes from the Gaussian's own exponent: ½ (μ² + σ² − 1 − log σ²)."""
+    return 0.5 * (mu.abs() + logvar.exp() - 1 - logvar).sum(1)
+
+
+@mistake
+def first_number_alone(mu: Tensor, logvar: Tensor) -> Tensor:
+    """Only the first number of each code pays; the others are free, and will be as far out and as precise as they like.
+    Add up over the numbers of the code: `.sum(1)`, not `[:, 0]`."""
+    return _each(mu, logvar)[:, 0]
+
+
+@mistake
 def no_minus_one(mu: Tensor, logvar: Tensor) -> Tensor:
     """The −1 is missing: everything is too large by ½ for each number of the code. It is a constant, so training goes
     exactly as it should. But the numbers that you report are wrong: a silent number of the code shows 0.5 nats instead
