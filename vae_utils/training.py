@@ -226,11 +226,11 @@ def _check(model: nn.Module, x: Tensor, **above_zero: float) -> None:
 
 
 def _check_pixels(x: Tensor) -> None:
-    if odd := int((~x.isfinite()).flatten(1).any(1).sum()):
-        raise ValueError(
-            f"{odd} of {len(x)} pictures have pixels that are NaN or infinite: mend them or leave them out."
-        )
     low, high = (v.item() for v in x.aminmax())
+    if not high - low < float("inf"):  # NaN, too
+        odd = int((~x.isfinite()).flatten(1).any(1).sum())
+        text = f"{odd} of {len(x)} pictures have pixels that are NaN or infinite: mend them or leave them out."
+        raise ValueError(text)
     if low < 0 or high > 1:
         cure = "take (x + 1) / 2" if low >= -1 and high <= 1 else "take x / 255" if low >= 0 and high <= 255 else ""
         cure = cure or "undo the standardization, or take (x - x.min()) / (x.max() - x.min())"
