@@ -505,3 +505,36 @@ def test_sentences_about_an_odd_number_start_with_a_capital(value):
     message = exercises.pathwise_gradient.check(lambda f, mu, sigma, n: value if f(mu) is not None else 0).message
     assert not re.search(r": [A-Z][a-z]+ (shape|function)", message)
     assert "(With f(z) = (z - 3)²" in message
+
+
+def test_draws_that_are_right_for_parabolas_only_are_refused():
+    def divided(f, mu, sigma, n):
+        epsilon = torch.randn(n)
+        both = torch.cat([epsilon, -epsilon])
+        return (f(mu + sigma / both) * both / sigma).mean()
+
+    found = exercises.score_function_gradient.check(divided)
+    assert found.passed is False and "exp(z)" in found.message
+
+
+def test_a_sum_that_does_not_start_at_0_is_named():
+    def from_one(f, mu, sigma, n):
+        total = 1.0
+        for _ in range(n):
+            z = (mu + sigma * torch.randn(1)).detach()
+            total += (f(z) * (z - mu.detach()) / sigma**2).item()
+        return total / n
+
+    found = exercises.score_function_gradient.check(from_one)
+    assert found.passed is False and "off by 1 before you divide it by n" in found.message
+
+
+def test_a_baseline_with_the_own_draw_in_it_is_seen_though_it_is_left_out_for_two():
+    def own_draw_in_it(f, mu, sigma, n):
+        z = (mu + sigma * torch.randn(n)).detach()
+        losses = f(z)
+        others = (losses.sum() + losses) / (n - 1) if n > 2 else 0.0
+        return ((losses - others) * (z - mu) / sigma**2).mean()
+
+    found = exercises.score_function_gradient.check(own_draw_in_it)
+    assert found.passed is False and "00 calls with n = 3" in found.message

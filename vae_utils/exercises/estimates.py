@@ -316,6 +316,12 @@ def _of_formula(sight: Sight) -> Verdict:
         pairs = [(torch.tensor(record.number), torch.tensor(sight.right(record))) for record in sight.calls]
         if rule := relation(pairs):
             return sight.wrong(f"For the draws that `f` was given, {rule[0].lower()}{rule[1:]}")
+        off = [record.n * (record.number - sight.right(record)) for record in sight.calls]
+        if max(off) - min(off) < 1e-2 < abs(off[0]):
+            return sight.wrong(
+                f"For the draws that `f` was given, the sum of the n estimates is off by {off[0]:.3g} before you "
+                "divide it by n, whatever n is. Does it start at 0?"
+            )
     if fixed := sight.fixed_count():
         return sight.wrong(fixed)
     found = _by_average(sight)
@@ -380,7 +386,7 @@ def _by_average(sight: Sight) -> Verdict:
         found = torch.tensor([call(attempt, case, n).number for _ in range(calls)], dtype=torch.float64)
         mean, error = found.mean().item(), found.std().item() / calls**0.5
         known = math.inf if case is SKEWED else 4 * case.sigma**2 if right is pathwise else score_variance(case)
-        if abs(mean - case.truth) > 7 * error + 2e-3 * abs(case.truth):
+        if not math.isfinite(error) or abs(mean - case.truth) > 7 * error + 2e-3 * abs(case.truth):
             return _not_the_slope(sight, "The average of your estimates", case, n, calls, mean, error)
         if found.var().item() * n > 2.5 * known:
             return exercise.wrong(
@@ -392,19 +398,27 @@ def _by_average(sight: Sight) -> Verdict:
         return exercise.named("pathwise-instead")
     if right is score and _fails_where_f_jumps(attempt):
         return exercise.wrong(BY_DIFFERENCES)
+    for few in (2, 3):
+        if biased := _of_few(sight, few):
+            return biased
+    if record := next((record for record in sight.calls if record.readable and record.distinct < record.n), None):
+        return _count(sight, record, record.distinct)
+    return exercise.passes(_remarks(sight.calls))
+
+
+def _of_few(sight: Sight, n: int) -> Verdict | None:
+    """Judge the average with few draws, where a wrong divisor shows; None if it is right."""
     values: list[float] = []
-    for calls in (400, 4000):  # a wrong divisor shows at small n
-        values += [call(attempt, WIDE, 2).number for _ in range(calls - len(values))]
+    for calls in (400, 4000):
+        values += [call(sight.attempt, WIDE, n).number for _ in range(calls - len(values))]
         found = torch.tensor(values, dtype=torch.float64)
         mean, error = found.mean().item(), found.std().item() / calls**0.5
         off = abs(mean - WIDE.truth) - 2e-3 * abs(WIDE.truth)
         if off > 7.5 * error:
-            return _not_the_slope(sight, "With few draws, the average of your estimates", WIDE, 2, calls, mean, error)
+            return _not_the_slope(sight, "With few draws, the average of your estimates", WIDE, n, calls, mean, error)
         if off < 3 * error:
             break
-    if record := next((record for record in sight.calls if record.readable and record.distinct < record.n), None):
-        return _count(sight, record, record.distinct)
-    return exercise.passes(_remarks(sight.calls))
+    return None
 
 
 def _not_the_slope(sight: Sight, what: str, case: Case, n: int, calls: int, mean: float, error: float) -> Verdict:
