@@ -48,8 +48,8 @@ SYMPTOMS = (
     ),
     Symptom(
         "The KL is near 0, and yet the reconstructions are good",
-        "the draw: is there noise, of the right width, its own for each number? The right −ELBO, with right draws, is a "
-        "hundred nats worse or more.",
+        "the draw: is there noise, of the right width, its own for each number? The right −ELBO, with right draws, is "
+        "a hundred nats worse or more.",
         ("reparameterize/no-noise", "reparameterize/std-is-logvar", "reparameterize/one-noise-per-row"),
     ),
     Symptom(
