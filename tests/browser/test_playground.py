@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -162,3 +163,39 @@ def test_keys_stay_with_the_playground(visit: Open) -> None:
     assert page.evaluate("heard") == []
     page.keyboard.press("Tab")
     assert page.evaluate("heard") == ["Tab"]
+
+
+def test_the_pointer_reads_places_and_steps(visit: Open) -> None:
+    page = visit()
+    steps(page, 60)
+    pause(page)
+    plane, told = page.locator(".plane-figure canvas.clouds"), page.locator(".pointed")
+    box = plane.bounding_box()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.5 * box["height"])
+    expect(told).to_have_text(
+        re.compile(r"^z = \(1\.6\d, −?0\.0\d\): the nearest cloud is a (cat|dog)'s, \d+\.\d of its")
+    )
+    loss = page.locator(".curves canvas").first
+    box = loss.bounding_box()
+    page.mouse.move(box["x"] + 30 + 0.5 * (box["width"] - 36), box["y"] + 40)
+    expect(told).to_have_text(re.compile(r"^Step \d+: nll [\d.,]+ above its floor, KL .* in all [\d.,]+ nats\.$"))
+    page.mouse.move(2, 2)
+    expect(told).to_have_text("")
+
+
+def test_numbers_can_be_copied(visit: Open) -> None:
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    steps(page, 60)
+    pause(page)
+    page.evaluate(
+        "navigator.clipboard = undefined; Object.defineProperty(navigator, 'clipboard', {value: {writeText: "
+        "(text) => { window.copied = text; return Promise.resolve(); }}})"
+    )
+    page.get_by_role("button", name="Copy numbers").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    head, *rows = page.evaluate("copied").splitlines()
+    assert head == "step,nll above its floor,KL 1,KL 2,-ELBO above the floor"
+    for row in rows:
+        step, nll, kl_1, kl_2, elbo = map(float, row.split(","))
+        assert step % 5 == 0 and nll + kl_1 + kl_2 == pytest.approx(elbo)
+    assert rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
@@ -383,6 +384,31 @@ def test_nonsense_in_an_address_becomes_the_nearest_that_works(page: Page) -> No
     hash = "#beta=-3&lr=NaN&width=33&noise=<b>&averaged=&seed=1e99&lesson=none"
     found = page.evaluate("(hash) => VAEPlayground.fromHash(hash).settings", hash)
     assert found == {"beta": 0, "lr": 0.005, "width": 32, "noise": "on", "averaged": "none", "seed": 999_999}
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({}, "You train a VAE: nll + KL, the right −ELBO."),
+        ({"beta": 4}, "You train nll + 4 · KL, which is no −ELBO."),
+        (
+            {"averaged": "pixels"},
+            "nll + 768 · KL, which is no −ELBO: a β of 1 was asked for, and a mean for a sum made",
+        ),
+        ({"averaged": "code"}, "nll + 0.5 · KL"),
+        ({"averaged": "both", "beta": 2}, "nll + 768 · KL, which is no −ELBO: a β of 2 was asked for"),
+        ({"beta": 0}, "the nll alone, with clouds"),
+        ({"noise": "none"}, "an autoencoder: the nll alone"),
+        ({"noise": "cut"}, "the encoder hears the KL alone"),
+        ({"noise": "off", "averaged": "pixels"}, "nll + 768 · KL without a draw"),
+    ],
+)
+def test_what_is_trained_is_said_with_the_weight_that_the_loss_has(page: Page, settings: dict, says: str) -> None:
+    told = page.evaluate("(some) => VAEPlayground.trained(VAEPlayground.complete(some), 768)", settings)
+    assert says in told
+    weights = page.evaluate("(some) => VAEPlayground.weights(VAEPlayground.complete(some), 768)", settings)
+    for number in re.findall(r"\+ ([\d.]+) ·", told):
+        assert float(number) == pytest.approx(weights["kl"] / weights["nll"], rel=5e-3)
 
 
 def test_python_and_the_page_agree_on_what_there_is(page: Page) -> None:

@@ -36,7 +36,7 @@ CHOICES = {
     "noise": ("on", "cut", "off", "none"),
     "averaged": ("none", "pixels", "code", "both"),
 }
-LESSONS = ("vae", "autoencoder", "dimension", "mean", "cut")
+LESSONS = ("vae", "autoencoder", "dimension", "holes", "mean", "cut")
 ALT = (
     "A small VAE after 400 steps. The codes of 640 thumbnails on a plane, with the circles of the prior: cats on one "
     "side, dogs on the other. Eight pictures and what comes back of them; eight pictures decoded from the prior."

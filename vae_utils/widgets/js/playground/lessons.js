@@ -48,6 +48,12 @@ VAEPlayground.defineLessons = function (P) {
       says: "β is 1 for 300 steps, and both numbers of the code are in use. Then β becomes 60. One number no longer pays for its nats: its KL falls to 0, and in its direction every cloud grows to the prior's width. The other carries on, with fewer nats.",
     },
     {
+      id: "holes",
+      name: "Holes",
+      settings: { beta: 0.03 },
+      says: "β is 0.03: precision costs next to nothing, so the clouds shrink to specks. The pictures come back hardly better, and between the clouds are holes: after 600 steps about nine of ten codes drawn from N(0, I) lie more than three widths from every cloud; with β = 1 it is four or five. Point at the plane to see how far the nearest is.",
+    },
+    {
       id: "mean",
       name: "A mean for a sum",
       settings: { averaged: "pixels" },
@@ -60,6 +66,19 @@ VAEPlayground.defineLessons = function (P) {
       says: "The codes are drawn, but no gradient passes through the draw. The encoder hears only the KL and learns only the prior; there is no error message.",
     },
   ];
+
+  /** What these settings train, in one sentence: which terms, and what the KL weighs in truth. */
+  function trained(settings, pixels) {
+    const factor = P.weights(settings, pixels), short = (value) => String(Number(value.toPrecision(3)));
+    if (settings.noise === "none") return "You train an autoencoder: the nll alone, at the point μ.";
+    const weight = factor.kl / factor.nll, meant = settings.averaged === "none" || settings.beta === 0;
+    const made = meant ? "" : `: a β of ${settings.beta} was asked for, and a mean for a sum made ${short(weight)} of it`;
+    const what = `nll + ${short(weight)} · KL`;
+    if (weight === 0) return "You train the nll alone, with clouds whose width nothing keeps from shrinking.";
+    if (settings.noise === "cut") return `You train ${what}, but the encoder hears the KL alone${made}.`;
+    if (settings.noise === "off") return `You train ${what} without a draw, so the clouds are never seen by the decoder${made}.`;
+    return weight === 1 ? "You train a VAE: nll + KL, the right −ELBO." : `You train ${what}, which is no −ELBO${made}.`;
+  }
 
   /** Complete, valid settings from some that may be missing, mistyped or out of range. */
   function complete(some) {
@@ -108,7 +127,7 @@ VAEPlayground.defineLessons = function (P) {
   }
 
   Object.assign(P, { DEFAULTS, RANGES, WIDTHS, BETAS, RATES, NOISE_NAMES, AVERAGED_NAMES, LESSONS });
-  Object.assign(P, { complete, lessonOf, lessonCalled, toHash, fromHash });
+  Object.assign(P, { complete, trained, lessonOf, lessonCalled, toHash, fromHash });
 };
 
 VAEPlayground.defineLessons(VAEPlayground);

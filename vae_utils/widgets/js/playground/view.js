@@ -38,6 +38,9 @@ VAEPlayground.defineView = function (P) {
     return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en-US").replace("-", "−") : number(value, shown);
   }
 
+  /** Where a curve's axis of steps begins and ends, in CSS pixels from the left. */
+  P.AXIS = (width) => [30, width - 6];
+
   const plain = (value) => String(value).replace("-", "−");
 
   class View {
@@ -75,7 +78,7 @@ VAEPlayground.defineView = function (P) {
       this.count = element("span", { class: "count" });
       this.link = button("Copy link", () => this.copyLink());
       this.link.hidden = !(this.data.address || this.data.site);
-      this.address = element("input", { type: "text", readonly: true, hidden: true, class: "address", "aria-label": "Link to these settings" });
+      this.address = element("input", { type: "text", readonly: true, hidden: true, class: "address", "aria-label": "What to copy" });
 
       this.mosaic = element("canvas", { class: "mosaic", width: P.TILES * P.SIDE, height: P.TILES * P.SIDE, "aria-hidden": "true" });
       this.plane = element("canvas", { class: "clouds", role: "img", "aria-label": "The plane of codes" });
@@ -89,6 +92,9 @@ VAEPlayground.defineView = function (P) {
         return { ...curve, canvas, value };
       });
       this.readOut = element("p", { class: "told" });
+      this.trains = element("p", { class: "trains" });
+      this.pointed = element("p", { class: "pointed", "aria-hidden": "true" }); // a screen reader hears the same in `told`
+      this.copyNumbers = button("Copy numbers", () => this.copy(this.table(), this.copyNumbers, "The numbers are copied."));
 
       const { names, colors } = this.data;
       const mark = (label) => element("span", { class: label ? "pg-mark square" : "pg-mark", style: `background: ${colors[label]}`, "aria-hidden": "true" });
@@ -99,7 +105,7 @@ VAEPlayground.defineView = function (P) {
         this.says,
         element("div", { class: "controls transport" },
           this.playButton, this.stepButton, button("Restart", () => this.restart()),
-          element("label", {}, "seed ", this.seed), this.link, this.address, this.count),
+          element("label", {}, "seed ", this.seed), this.link, this.copyNumbers, this.address, this.count),
         element("div", { class: "desk-of-two" },
           element("figure", { class: "plane-figure" },
             element("div", { class: "frame" }, this.mosaic, this.plane, this.alarm),
@@ -113,7 +119,52 @@ VAEPlayground.defineView = function (P) {
         element("div", { class: "curves" },
           ...this.curves.map(({ title, unit, canvas, value }) =>
             element("figure", {}, element("figcaption", {}, element("b", {}, title), value, element("span", { class: "unit" }, unit)), canvas))),
-        this.readOut);
+        this.pointed, this.trains, this.readOut);
+      this.point();
+    }
+
+    /** The value under the pointer: a place of the plane and the nearest cloud, or a step of the curves. */
+    point() {
+      const over = (target, words) => {
+        const tell = ({ clientX, clientY }) => {
+          const box = target.getBoundingClientRect();
+          const told = this.snapshot && words((clientX - box.left) / box.width, (clientY - box.top) / box.height, box);
+          this.pointed.textContent = told || "";
+        };
+        for (const when of ["pointermove", "pointerdown"]) target.addEventListener(when, tell);
+        target.addEventListener("pointerleave", () => (this.pointed.textContent = ""));
+      };
+      over(this.plane, (right, down) => this.placeInWords(right, down));
+      this.curves.forEach(({ canvas }) => over(canvas, (right, _, { width }) => this.stepInWords(right * width, width)));
+    }
+
+    placeInWords(right, down) {
+      const { mu, sd, range, settings } = this.snapshot, z = [range * (2 * right - 1), range * (1 - 2 * down)];
+      const cloudy = settings.noise === "on" || settings.noise === "cut";
+      const apart = (i) => [0, 1].map((l) => (z[l] - mu[2 * i + l]) / (cloudy ? sd[2 * i + l] : 1));
+      let nearest = 0, least = Infinity;
+      for (let i = 0; i < this.data.trained; i++) {
+        const far = Math.hypot(...apart(i));
+        if (far < least) [nearest, least] = [i, far];
+      }
+      const whose = a(this.data.names[this.data.labels[nearest]]), place = z.map((value) => figure(value, 2)).join(", ");
+      return `z = (${place}): the nearest ${cloudy ? "cloud" : "code"} is ${whose}'s, ${figure(least, 1)}${cloudy ? " of its widths" : ""} away.`;
+    }
+
+    stepInWords(left, width) {
+      const { steps, floor } = this.snapshot, [from, to] = P.AXIS(width);
+      const step = (Math.max(steps, 100) * (left - from)) / (to - from);
+      const point = this.noted.findLast(([at]) => at <= step);
+      if (!point || left > to) return "";
+      const [at, nll, ...kl] = point;
+      return `Step ${at.toLocaleString("en-US")}: nll ${figure(nll - floor, 1)} above its floor, KL ${figure(kl[0], 2)} and ${figure(kl[1], 2)}, in all ${figure(nll - floor + kl[0] + kl[1], 1)} nats.`;
+    }
+
+    /** The history as a table that spreadsheets read: on training pictures, averages over a few steps. */
+    table() {
+      const floor = this.snapshot?.floor;
+      const rows = this.noted.map(([step, nll, kl1, kl2]) => [step, nll - floor, kl1, kl2, nll - floor + kl1 + kl2]);
+      return ["step,nll above its floor,KL 1,KL 2,-ELBO above the floor", ...rows.map((row) => row.join(","))].join("\n");
     }
 
     pictureRow(rows, label) {
@@ -350,6 +401,8 @@ VAEPlayground.defineView = function (P) {
         else if (silent[0] || silent[1]) words.push(`The ${silent[0] ? "first" : "second"} is silent: it says next to nothing about the picture.`);
       }
       if (settings.noise === "off") words.push(`With the noise put back, the nll would be ${figure(withNoise, 1)} above its floor.`);
+      const all = nll + kl[0] + kl[1];
+      if (settings.noise !== "none") words.push(`Together, nll and KL are ${figure(all, 1)} nats above the floor.`);
       words.push(`All codes together lie ${figure(distance, 2)} from the prior.`);
       return words.join(" ");
     }
@@ -359,6 +412,7 @@ VAEPlayground.defineView = function (P) {
       this.lessons.forEach((button) => button.setAttribute("aria-pressed", String(lesson?.id === button.dataset.lesson)));
       this.says.textContent = lesson ? lesson.says : "Your own settings. Change one thing at a time, and say first what you expect.";
       this.controls.forEach(({ show }) => show());
+      this.trains.textContent = P.trained(this.settings, 3 * P.SIDE * P.SIDE);
       this.seed.value = this.settings.seed;
       this.address.hidden = true;
       if (!this.data.address) return;
@@ -369,14 +423,18 @@ VAEPlayground.defineView = function (P) {
     async copyLink() {
       const here = this.data.address ? location.href.split("#")[0] : this.data.site;
       const hash = P.toHash(this.settings, this.lesson);
-      const link = hash ? `${here}#${hash}` : here;
+      await this.copy(hash ? `${here}#${hash}` : here, this.link, "The link is copied.");
+    }
+
+    async copy(text, button, told) {
+      const words = button.textContent;
       try {
-        await navigator.clipboard.writeText(link);
-        this.say("The link is copied.");
-        this.link.textContent = "Copied";
-        setTimeout(() => (this.link.textContent = "Copy link"), 1500);
+        await navigator.clipboard.writeText(text);
+        this.say(told);
+        button.textContent = "Copied";
+        setTimeout(() => (button.textContent = words), 1500);
       } catch {
-        this.address.value = link; // no clipboard here: the link to copy by hand
+        this.address.value = text; // no clipboard here: the text to copy by hand
         this.address.hidden = false;
         this.address.select();
       }
@@ -552,7 +610,7 @@ VAEPlayground.defineView = function (P) {
       curve.value.replaceChildren(...(silentKl ? ["not in the loss"] : values.flatMap((value, i) => (curve.key === "kl" ? [sign(i), ` ${value} `] : [value]))));
       curve.canvas.setAttribute("aria-label", `${curve.title}, ${curve.unit}: now ${silentKl ? "not in the loss" : values.join(" and ")}`);
 
-      const bottom = height - 15, right = width - 6, left = 30;
+      const bottom = height - 15, [left, right] = P.AXIS(width);
       const last = Math.max(snapshot.steps, 100);
       // the first steps of a curve may be far above all others: show the rest well
       const heights = lines.flat().map(([, value]) => value).filter(Number.isFinite).sort((a, b) => a - b);
