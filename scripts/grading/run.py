@@ -118,7 +118,7 @@ def grade(
             say(f"  ? {one.file}: {one.reason}")
         if len(strange) > MOST_SHOWN:
             say(f"  ? and {len(strange) - MOST_SHOWN} more, in grades.csv")
-    _collect_written(course, outcomes, table)
+    _collect_written(course, outcomes, table, results / "pictures")
     marks.save(results / "written.csv", table)
     changed = marks.enter(course.database, table)
     for outcome in outcomes:
@@ -174,18 +174,37 @@ def _forget(course: Course, submission: Submission) -> None:
             return
 
 
-def _collect_written(course: Course, outcomes: list[Outcome], table: marks.Table) -> None:
+def _collect_written(course: Course, outcomes: list[Outcome], table: marks.Table, pictures: Path) -> None:
     """Add what is to be marked; a mark stays as long as the answer it was given for."""
+    graded = {(one.student, one.assignment) for one in outcomes}
     for outcome in outcomes:
         path = course.graded("autograded", outcome.student, outcome.assignment)
-        answers = marks.written(nbformat.read(path, as_version=4)) if path.exists() else {}
+        prefix = f"{outcome.student}_{outcome.assignment}"
+        answers = marks.written(nbformat.read(path, as_version=4), pictures, prefix) if path.exists() else {}
         for key in [key for key in table if key[:2] == (outcome.student, outcome.assignment) and key[2] not in answers]:
             del table[key]
         for question, (most, text) in answers.items():
             key = (outcome.student, outcome.assignment, question)
-            row = table.get(key)
+            row = table.get(key) or _renamed(table, key, text, graded)
             if row is None or _text(row["answer"]) != _text(marks.safe(text)):
                 table[key] = dict(zip(marks.FIELDS, (*key, f"{most:g}", "", "", text), strict=True))
+
+
+def _renamed(
+    table: marks.Table, key: tuple[str, str, str], text: str, graded: set[tuple[str, str]]
+) -> marks.Row | None:
+    """Take the mark of the same answer over from a student who goes by another name since another of it came."""
+    student, *question = key
+    old = [
+        other
+        for other, row in table.items()
+        if [*other[1:]] == question and other[:2] not in graded and _text(row["answer"]) == _text(marks.safe(text))
+        if student.startswith(other[0])
+    ]
+    if len(old) != 1:
+        return None
+    table[key] = table.pop(old[0]) | {"student": student}
+    return table[key]
 
 
 def _text(answer: str) -> str:
