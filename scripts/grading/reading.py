@@ -83,22 +83,28 @@ def _table(content: bytes) -> Any:
 
 
 def _filled(raw: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what a notebook of format 4 must have; outputs go, since nobody looks at them."""
+    """Return a notebook of format 4 with what it must have and nothing that grading has no need of, outputs above all.
+
+    Programs leave required parts out, and write others that the format does not know.
+    """
     if not isinstance(raw.get("cells"), list):
         return raw
-    if not isinstance(raw.get("metadata"), dict):
-        raw["metadata"] = {}
-    raw.setdefault("nbformat", 4)
-    raw.setdefault("nbformat_minor", 5)
-    for cell in raw["cells"]:
-        if not isinstance(cell, dict):
-            continue
-        if not isinstance(cell.get("metadata"), dict):
-            cell["metadata"] = {}
-        cell["source"] = cell.get("source") or ""
-        if cell.get("cell_type") == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-    return raw
+    cells = [_plain(cell, number) if isinstance(cell, dict) else cell for number, cell in enumerate(raw["cells"])]
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+
+
+def _plain(cell: dict[str, Any], number: int) -> dict[str, Any]:
+    kind = cell.get("cell_type") if cell.get("cell_type") in ("code", "raw") else "markdown"
+    metadata = cell.get("metadata")
+    mark = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    plain = {"cell_type": kind, "id": f"cell-{number}", "source": cell.get("source") or ""}
+    plain["metadata"] = {} if mark is None else {"nbgrader": mark}
+    if kind == "code":
+        return plain | {"outputs": [], "execution_count": None}
+    attached = cell.get("attachments")
+    if isinstance(attached, dict) and all(isinstance(bundle, dict) for bundle in attached.values()):
+        plain["attachments"] = attached
+    return plain
 
 
 def _marks(notebook: NotebookNode) -> set[tuple[str, str]]:
