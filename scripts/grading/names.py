@@ -21,13 +21,14 @@ BEFORE = re.compile(r"(?:copy of|kopie von|copie de|copia de)[ _]+", re.IGNORECA
 BEHIND = re.compile(
     r"(?:[-_ ]+(?:copy|kopie|copie|copia|checkpoint) ?(?P<n>\d*)|[-_ ]*\((?P<m>\d{1,3})\))", re.IGNORECASE
 )
+OLD = re.compile(r"(?:[\W_]|^)(?:old|backup|draft|checkpoint)\d*$", re.IGNORECASE)
 # Words that are no student's name, with a number or without
 NOISE = re.compile(
     r"(?:(?:my|mein|meine|hw|homework|home|work|hausaufgabe|assignments?|ass|ex|exercises?|übung|übungen|ue|aufgaben?|"
-    r"lab|week|task|ps|pset|problem|set|sheet|blatt|project|course|class|classroom|vae|term|final|finished|"
+    r"lab|week|attempt|try|versuch|task|ps|pset|problem|set|sheet|blatt|project|course|class|classroom|vae|term|final|finished|"
     r"done|late|new|neu|old|last|latest|version|v|rev|draft|backup|copy|solutions?|"
     r"answers?|lösung|notebooks?|untitled|jupyter|ipynb|colab|drive|submissions?|submitted|submit|hand|ins?|handins?|"
-    r"abgaben?|uploads?|downloads?|desktop|documents|users?|files?|archive|zip|export|release|build|src|the|of|and|to)"
+    r"abgaben?|all|uploads?|downloads?|desktop|documents|users?|files?|archive|zip|export|release|build|src|the|of|and|to)"
     r"\d*)|\d{1,2}",
     re.IGNORECASE,
 )
@@ -73,12 +74,12 @@ def assignment_in(stem: str) -> str | None:
 def tidy(name: str) -> str:
     """Return a name as nbgrader and file systems can carry it: letters with their marks, digits, '_', '-', '.'."""
     name = unicodedata.normalize("NFC", name)
-    name = "".join(one if one in "_.-" or unicodedata.category(one)[0] in "LMN" else "-" for one in name)
-    name = re.sub(r"--+", "-", name).strip("_-.")
-    if len(name.encode()) > MOST_BYTES:
+    tidied = "".join(one if one in "_.-" or unicodedata.category(one)[0] in "LMN" else "-" for one in name)
+    tidied = re.sub(r"--+", "-", tidied).strip("_-.") or hashlib.sha256(name.encode()).hexdigest()[:8]
+    if len(tidied.encode()) > MOST_BYTES:
         mark = hashlib.sha256(name.encode()).hexdigest()[:8]
-        name = f"{name.encode()[:MOST_BYTES].decode('utf-8', 'ignore')}-{mark}"
-    return name
+        tidied = f"{tidied.encode()[:MOST_BYTES].decode('utf-8', 'ignore')}-{mark}"
+    return tidied
 
 
 def folded(name: str) -> str:
@@ -93,7 +94,7 @@ def in_order(path: str) -> list[tuple[int, int, str]]:
 
 
 def _without_copies(stem: str) -> tuple[str, int]:
-    number, stem = 0, stem.strip()
+    number, stem = -1 if OLD.search(stem) else 0, stem.strip()
     while match := BEFORE.match(stem):
         number, stem = number + 1, stem[match.end() :]
     while match := re.search(BEHIND.pattern + "$", stem, re.IGNORECASE):
