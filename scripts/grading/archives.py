@@ -18,7 +18,7 @@ from typing import IO, cast
 MOST_BYTES = 20_000_000  # of one file
 MOST_PACKED = 500_000_000  # of one archive in another
 MOST_UNPACKED = 5_000_000_000  # of all that is read from one archive in the folder
-MOST_FILES = 5_000  # in one archive
+MOST_FILES = 50_000  # in one archive
 DEEPEST = 5  # archives in archives
 SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".zip", ".tar", ".tgz", ".gz", ".tbz2", ".bz2", ".txz", ".xz")
 ZIP, PACKED = (b"PK\3\4", b"PK\5\6"), (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
@@ -114,7 +114,8 @@ class _Reader:
     def _members(self, path: str, time: float, members: Members, inside: str, depth: int) -> Iterator[File]:
         number = 0
         for number, (name, changed, size, opened) in enumerate(members, start=1):
-            if number > MOST_FILES or size > MOST_UNPACKED or self.left < 0:
+            self.left -= size
+            if number > MOST_FILES or self.left < 0:
                 yield File(path, time, problem="an archive with too much in it; unpack it, what came last was not read")
                 return
             where = inside + _clean(name)
@@ -135,7 +136,7 @@ Members = Iterator[tuple[str, float, int, Callable[[], IO[bytes] | None]]]
 
 
 def _zipped(stream: IO[bytes]) -> Members:
-    """Yield name, time, size of each file in a zip file, and what opens it."""
+    """Yield name and time of each file in a zip file, how many bytes passing over it takes, and what opens it."""
     with zipfile.ZipFile(stream) as archive:
         for entry in archive.infolist():
             if entry.is_dir():
@@ -147,7 +148,7 @@ def _zipped(stream: IO[bytes]) -> Members:
             time = 0.0
             with contextlib.suppress(ValueError, OverflowError, OSError):
                 time = datetime(*entry.date_time).timestamp()
-            yield name, time, entry.file_size, lambda entry=entry: archive.open(entry)  # type: ignore[misc]
+            yield name, time, 0, lambda entry=entry: archive.open(entry)  # type: ignore[misc]
 
 
 def _tarred(stream: IO[bytes], name: str, time: float) -> Members:

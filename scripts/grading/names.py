@@ -17,14 +17,12 @@ AT_END = re.compile(
 )
 WITHIN = re.compile(rf"(?:(?<=[\W_])|^){_WORDS}(?=[\W_]|$)", re.IGNORECASE)
 # What copying adds: "Copy of", "-Copy1", " - Copy (2)", " (3)", "-checkpoint"
-BEFORE = re.compile(r"(?:copy of|kopie von|copie de|copia de)[ _]+", re.IGNORECASE)
-BEHIND = re.compile(
-    r"(?:[-_ ]+(?:copy|kopie|copie|copia|checkpoint) ?(?P<n>\d*)|[-_ ]*\((?P<m>\d{1,3})\))", re.IGNORECASE
-)
+BEFORE = re.compile(r"(?:copy of|kopie von|copi[ae] de)[ _]+", re.IGNORECASE)
+BEHIND = re.compile(r"(?:[-_ ]+(?:copy|kopie|copi[ae]|checkpoint) ?(?P<n>\d*)|[-_ ]*\((?P<m>\d{1,3})\))", re.IGNORECASE)
 OLD = re.compile(r"(?:[\W_]|^)(?:old|backup|draft|checkpoint)\d*$", re.IGNORECASE)
 # Words that are no student's name, with a number or without
 NOISE = re.compile(
-    r"(?:(?:my|mein|meine|hw|homework|home|work|hausaufgabe|assignments?|ass|ex|exercises?|übung|übungen|ue|aufgaben?|"
+    r"(?:(?:my|mein|meine|hw|homework|home|work|hausaufgabe|assignments?|ass|ex|exercises?|übung|übungen|aufgaben?|"
     r"lab|week|attempt|try|versuch|task|ps|pset|problem|set|sheet|blatt|project|course|class|classroom|vae|term|final|finished|"
     r"done|late|new|neu|old|last|latest|version|v|rev|draft|backup|copy|solutions?|"
     r"answers?|lösung|notebooks?|untitled|jupyter|ipynb|colab|drive|submissions?|submitted|submit|hand|ins?|handins?|"
