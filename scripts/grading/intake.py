@@ -134,6 +134,8 @@ def collect(folder: Path, sources: Path = SOURCES) -> tuple[list[Submission], li
                 listed.append(Listed(file.path, UNKNOWN, str(error)))
         elif ".ipynb" in map(str.lower, path.suffixes) or reading.is_like_a_notebook(file.content):
             candidates.append(file)
+        elif platforms.RECEIPT.fullmatch(path.name):
+            listed.append(Listed(file.path, OTHER, "the platform's own; it may hold a comment"))
         else:
             listed.append(Listed(file.path, UNKNOWN, "not a notebook"))
     notebooks = []
@@ -151,7 +153,12 @@ def collect(folder: Path, sources: Path = SOURCES) -> tuple[list[Submission], li
             reason = f"{len(tries)} files without a student's name in one folder; put each student's in one of its own"
             listed += [Listed(one.file.path, UNKNOWN, reason) for one in tries]
             continue
-        *earlier, last = _in_time(tries)
+        # A file that can't be read is graded only if there is no other.
+        *earlier, last = _in_time([one for one in tries if not one.problem] or tries)
+        for one in tries:
+            if one.problem and one is not last and last.problem == "":
+                listed.append(Listed(one.file.path, UNKNOWN, one.problem))
+                last.remarks.append(f"another file, {one.file.path}, can't be read: {one.problem}")
         submission = Submission(student, assignment, last.file.path, last.file.content, last.problem, last.remarks)
         if earlier:
             others = ", ".join(one.file.path for one in earlier)

@@ -73,6 +73,8 @@ TABLE = (
 STAMP = re.compile(r"(?P<when>\d{14})_+")  # ILIAS puts it before a file's name
 # Google Classroom: Jane Doe - loss.ipynb. A student may name a file so, too: a folder of another platform wins.
 CLASSROOM = re.compile(r"(?P<name>[^\W\d_][^\d_]*?) - (?P<file>.+)")
+# What Blackboard and Brightspace write about the files beside them
+RECEIPT = re.compile(r".+_attempt_\d{4}(?:-\d{1,2}){5}\.txt|index\.html")
 METADATA = "submission_metadata.yml"
 
 

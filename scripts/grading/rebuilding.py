@@ -90,7 +90,7 @@ class _Rebuilding:
                 if self.known[name].cell_type == "code" and not is_test(self.known[name]):
                     added = [_added_code(self.known[name].source, one.source) for one in versions]
                     self.own[name][:0] = [_Own(nbformat.v4.new_code_cell(source)) for source in added if source]
-        code = "\n".join(one.cell.source for some in self.own.values() for one in some if one.is_code)
+        code = "\n".join(one.cell.source for some in self.own.values() for one in some if one.is_code or one.answers)
         if words := sorted(set(SUSPECT.findall(code))):
             self.remarks.append(f"look at the code, it mentions {', '.join(words)}")
         cells = [self._plain(one.cell) for one in self.own[None]]
@@ -111,6 +111,7 @@ class _Rebuilding:
         for name, cell in self.known.items():
             places[_normal(cell.source)].append(name)
         order = list(self.known)
+        intact = {grade_id(cell) for cell in submitted.cells if self._is_as_released(cell)}
         found: dict[str, list[NotebookNode]] = defaultdict(list)
         anchor: str | None = None
         for cell in submitted.cells:
@@ -121,24 +122,26 @@ class _Rebuilding:
                 marked = next(iter(later or same), None)
             if marked is not None:
                 name = anchor = marked
-                same_source = _normal(cell.source) == _normal(self.known[name].source)
-                if is_solution(self.known[name]) and not same_source:
-                    self.own[name].append(_Own(cell, answers=True))
-                elif not same_source and any(_normal(one.source) != _normal(cell.source) for one in found[name]):
-                    self.own[name].append(_Own(cell))  # a copy of a locked cell that became something else
                 found[name].append(cell)
+                if _normal(cell.source) == _normal(self.known[name].source):
+                    continue
+                if is_solution(self.known[name]):
+                    self.own[name].append(_Own(cell, answers=True))
+                elif name in intact:  # a copy of a locked cell that became something else
+                    self.own[name].append(_Own(cell))
+                else:
+                    self.changed.setdefault(name, []).append(cell)
             elif cell.source.strip():
                 self.own[anchor].append(_Own(cell))
         self.missing = [name for name in self.known if not found[name]]
-        for name, some in found.items():
-            if not is_solution(self.known[name]) and some:
-                source = _normal(self.known[name].source)
-                if all(_normal(one.source) != source for one in some):
-                    self.changed[name] = some
         if doubled := [name for name, some in found.items() if len(some) > 1]:
             self.remarks.append(
                 f"cells found more than once: {', '.join(doubled)}; what differs in them is kept, in order"
             )
+
+    def _is_as_released(self, cell: NotebookNode) -> bool:
+        released = self.known.get(grade_id(cell) or "")
+        return released is not None and _normal(cell.source) == _normal(released.source)
 
     def _find_code(self, name: str) -> None:
         """Find a function or a number that does not stand in its cell: some tools drop ids, people move code."""
@@ -189,7 +192,7 @@ class _Rebuilding:
                 self.remarks.append(f"written answer {name} was put together from {len(parts)} cells")
         else:
             section = self._section(name)
-            parts = [one for place in section for one in self.own[place] if not one.is_code]
+            parts = [one for place in section for one in self.own[place] if not one.is_code and one.cell.source.strip()]
             parts += [_Own(cell) for place in section for cell in self._added_texts(place)]
             parts = parts or [_quoted(one) for place in section for one in self.own[place] if one.is_code]
             # Better a text too many for who marks than an answer that nobody reads.

@@ -166,6 +166,19 @@ def test_later_is_by_the_files_times_where_nothing_else_says_it(tmp_path: Path) 
     assert graded(tmp_path)[0].file == "ann_loss.ipynb"
 
 
+def test_a_file_that_can_not_be_read_does_not_stand_for_one_that_can(tmp_path: Path) -> None:
+    export(tmp_path, ["ann_loss.ipynb"])
+    (tmp_path / "ann_loss-1.ipynb").write_bytes(b"")
+    (tmp_path / "bob_loss.ipynb").write_bytes(b"")
+    (tmp_path / "bob_loss-1.ipynb").write_bytes(b"")
+    (ann, bob), listed = collect(tmp_path)
+    assert ann.file == "ann_loss.ipynb" and "ann_loss-1.ipynb, can't be read" in ann.remarks[0]
+    assert bob.problem and [(one.file, one.status) for one in listed] == [
+        ("ann_loss-1.ipynb", UNKNOWN),
+        ("bob_loss.ipynb", EARLIER),
+    ]
+
+
 def test_other_suffixes_and_marks_of_programs(tmp_path: Path) -> None:
     content = a_notebook()
     for name in ("a_loss.ipynb.txt", "b_loss.ipynb.json", "c_loss.IPYNB", "d_loss.json", "e_loss"):
