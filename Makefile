@@ -22,10 +22,11 @@ export PYTHON TORCH REPO BRANCH KEEP
 JOBS ?= logical
 # A folder or zip file with students' notebooks, for grade.
 SUBMISSIONS ?=
+export SUBMISSIONS
 # What else to hand to the program that the target starts.
 ARGS ?=
 # The name of a term chooses numbers and probes of the assignments. (A terminal has a variable of this name, too.)
-IN_TERM := $(if $(filter command line,$(origin TERM)),--term='$(TERM)')
+IN_TERM := $(if $(filter command line,$(origin TERM)),--term="$$TERM")
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -n $(JOBS) --dist loadfile
@@ -91,7 +92,7 @@ assignments: install-dev ## write what students get, without solutions, to build
 	@$(PY) -m scripts.assignments $(IN_TERM) $(ARGS)
 
 grade: install-dev ## grade a folder of submissions (SUBMISSIONS=folder TERM=2027-spring)
-	@$(PY) -m scripts.grade $(if $(SUBMISSIONS),'$(SUBMISSIONS)') $(IN_TERM) $(ARGS)
+	@$(PY) -m scripts.grade $(if $(SUBMISSIONS),"$$SUBMISSIONS") $(IN_TERM) $(ARGS)
 
 html: install-dev ## build the course as a site, in build/html
 	@$(PY) -m scripts.build_site

@@ -72,7 +72,7 @@ def _check(term: Term) -> int:
         make(course)
         handed_in.mkdir()
         for name in ASSIGNMENTS:
-            (handed_in / f"solution_{name}.ipynb").write_bytes(course.source(name).read_bytes())
+            (handed_in / f"solved_{name}.ipynb").write_bytes(course.source(name).read_bytes())
             (handed_in / f"untouched_{name}.ipynb").write_bytes(course.release(name).read_bytes())
         grade(course, handed_in, Path(folder) / "out", say=lambda line: None)
         return _compare(Path(folder) / "out" / "grades.csv")
@@ -84,7 +84,7 @@ def _compare(grades: Path) -> int:
     with grades.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             tests = {name: row[name] for name in row if name.startswith(f"{row['assignment']}.") and row[name]}
-            lost = [name for name, points in tests.items() if (float(points) == 0) == (row["student"] == "solution")]
+            lost = [name for name, points in tests.items() if (float(points) == 0) == (row["student"] == "solved")]
             print(
                 f"  {row['assignment']}, {row['student']}: {row['points']} points"
                 + (f"; unexpected: {', '.join(lost)}" if lost else "")

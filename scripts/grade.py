@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     from scripts.grading.run import Limits, grade
 
     folder = options.submissions.resolve()
-    results = options.out or folder.with_name(f"{folder.stem}-graded")
+    results = options.out or folder.with_name(f"{folder.stem if folder.is_file() else folder.name}-graded")
     try:
         course = Course(BUILD / options.term, term(options.term))
         limits = Limits(options.seconds, options.cell, options.memory)

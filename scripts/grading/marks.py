@@ -9,14 +9,23 @@ from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.utils import compute_checksum, is_grade, is_solution
 
-Table = dict[tuple[str, str, str], dict[str, str]]  # rows by student, assignment and question
+from .pictures import saved
+
+Row = dict[str, str]
+Table = dict[tuple[str, str, str], Row]  # rows by student, assignment and question
 FIELDS = ("student", "assignment", "question", "most", "points", "comment", "answer")
 
 
-def written(notebook: NotebookNode) -> dict[str, tuple[float, str]]:
-    """Return the written answers in an autograded notebook, points at most and text by id, without untouched ones."""
+def written(notebook: NotebookNode, folder: Path, prefix: str) -> dict[str, tuple[float, str]]:
+    """Return the written answers in an autograded notebook, points at most and text by id, without untouched ones.
+
+    Their pictures go into the folder, as PREFIX_QUESTION-*, and the texts name the files.
+    """
     return {
-        cell.metadata.nbgrader.grade_id: (float(cell.metadata.nbgrader.points), cell.source)
+        (name := cell.metadata.nbgrader.grade_id): (
+            float(cell.metadata.nbgrader.points),
+            saved(cell, folder, f"{prefix}_{name}"),
+        )
         for cell in notebook.cells
         if is_grade(cell) and is_solution(cell) and cell.metadata.nbgrader.get("checksum") != compute_checksum(cell)
     }

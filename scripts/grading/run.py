@@ -7,21 +7,23 @@ import json
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
-from . import marks
+from . import marks, reading
 from .cells import split
 from .course import Course
-from .intake import Submission, collect
+from .intake import UNKNOWN, Listed, Submission, collect
 from .nbgrader_settings import api
 from .release import make
 from .submission_log import LOGS, Log
-from .terms import ASSIGNMENTS
+
+MOST_SHOWN = 30  # files that were not recognized, on the screen
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def grade(
         FileNotFoundError: There are no submissions.
         ValueError: written.csv holds marks that can't be.
     """
-    found, strange = collect(submissions)
+    found, listed = collect(submissions, course.sources)
     table = marks.load(results / "written.csv")
     if not course.is_fresh():
         say(f"Making the assignments of term {course.term.name} in {course.folder}")
@@ -96,9 +98,10 @@ def grade(
         for number, submission in enumerate(found, start=1):
             old = before.get(submission.key)
             if old and old.digest == submission.digest:
-                outcomes.append(old)
+                outcomes.append(replace(old, file=submission.file))
                 continue
             if only not in (None, submission.assignment):
+                listed.append(Listed(submission.file, "left out", f"another assignment than {only}"))
                 continue
             outcome = _one(course, submission, limits, log.write)
             outcomes.append(outcome)
@@ -108,17 +111,21 @@ def grade(
             say(f"{number:>3}/{len(found)} {line}")
             log.write(f"{line}\n")
             log.flush()
-        for name in strange:
-            say(
-                f"  ? {name}: whose, and which assignment? Name it STUDENT_ASSIGNMENT.ipynb ({', '.join(ASSIGNMENTS)})."
-            )
-            log.write(f"not recognized: {name}\n")
-    _collect_written(course, outcomes, table)
+        for one in listed:
+            log.write(f"{one.status}: {one.file}: {one.reason}\n")
+        strange = [one for one in listed if one.status == UNKNOWN]
+        for one in strange[:MOST_SHOWN]:
+            say(f"  ? {one.file}: {one.reason}")
+        if len(strange) > MOST_SHOWN:
+            say(f"  ? and {len(strange) - MOST_SHOWN} more, in grades.csv")
+    _collect_written(course, outcomes, table, results / "pictures")
     marks.save(results / "written.csv", table)
     changed = marks.enter(course.database, table)
     for outcome in outcomes:
         _feedback(course, outcome, results, renew=(outcome.student, outcome.assignment) in changed)
-    _grades(course, outcomes, strange, results / "grades.csv")
+    _grades(course, outcomes, listed, results / "grades.csv")
+    counts = Counter([*(one.status for one in outcomes), *(one.status for one in listed)])
+    say(f"{counts.total()} files: {', '.join(f'{number} {status}' for status, number in counts.items())}.")
     return outcomes
 
 
@@ -133,7 +140,7 @@ def _one(course: Course, submission: Submission, limits: Limits, log: Callable[[
         return outcome
     path = course.graded("submitted", submission.student, submission.assignment)
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.reads(submission.content.decode("utf-8"), as_version=4), path)
+    nbformat.write(reading.read(submission.content), path)
     LOGS[submission.key] = Log()
     try:
         nbgrader = api(course)
@@ -167,18 +174,37 @@ def _forget(course: Course, submission: Submission) -> None:
             return
 
 
-def _collect_written(course: Course, outcomes: list[Outcome], table: marks.Table) -> None:
+def _collect_written(course: Course, outcomes: list[Outcome], table: marks.Table, pictures: Path) -> None:
     """Add what is to be marked; a mark stays as long as the answer it was given for."""
+    graded = {(one.student, one.assignment) for one in outcomes}
     for outcome in outcomes:
         path = course.graded("autograded", outcome.student, outcome.assignment)
-        answers = marks.written(nbformat.read(path, as_version=4)) if path.exists() else {}
+        prefix = f"{outcome.student}_{outcome.assignment}"
+        answers = marks.written(nbformat.read(path, as_version=4), pictures, prefix) if path.exists() else {}
         for key in [key for key in table if key[:2] == (outcome.student, outcome.assignment) and key[2] not in answers]:
             del table[key]
         for question, (most, text) in answers.items():
             key = (outcome.student, outcome.assignment, question)
-            row = table.get(key)
+            row = table.get(key) or _renamed(table, key, text, graded)
             if row is None or _text(row["answer"]) != _text(marks.safe(text)):
                 table[key] = dict(zip(marks.FIELDS, (*key, f"{most:g}", "", "", text), strict=True))
+
+
+def _renamed(
+    table: marks.Table, key: tuple[str, str, str], text: str, graded: set[tuple[str, str]]
+) -> marks.Row | None:
+    """Take the mark of the same answer over from a student who goes by another name since another of it came."""
+    student, *question = key
+    old = [
+        other
+        for other, row in table.items()
+        if [*other[1:]] == question and other[:2] not in graded and _text(row["answer"]) == _text(marks.safe(text))
+        if student.startswith(other[0])
+    ]
+    if len(old) != 1:
+        return None
+    table[key] = table.pop(old[0]) | {"student": student}
+    return table[key]
 
 
 def _text(answer: str) -> str:
@@ -214,8 +240,8 @@ def named(page: str, waiting: set[str]) -> str:
     return page
 
 
-def _grades(course: Course, outcomes: list[Outcome], strange: list[str], path: Path) -> None:
-    """Write one row for each submission: points by test and by written answer, what waits for a mark, remarks."""
+def _grades(course: Course, outcomes: list[Outcome], listed: list[Listed], path: Path) -> None:
+    """Write one row for each file: points by test and by written answer, what waits for a mark; why it has none."""
     rows: list[dict[str, str]] = []
     columns: list[str] = []
     with Gradebook(course.database, "vae") as book:
@@ -238,7 +264,7 @@ def _grades(course: Course, outcomes: list[Outcome], strange: list[str], path: P
             row["remarks"] = "; ".join(outcome.remarks)
             row["seconds"] = f"{outcome.seconds:.1f}"
             rows.append(row | {"file": outcome.file})
-    rows += [{"status": "not recognized", "file": name} for name in strange]
+    rows += [{"status": one.status, "remarks": one.reason, "file": one.file} for one in listed]
     fixed = ("student", "assignment", "status", "points", "most", "to_mark", "mistakes", "remarks", "seconds", "file")
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, [*fixed, *dict.fromkeys(columns)])
