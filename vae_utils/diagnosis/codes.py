@@ -35,7 +35,7 @@ def use(outputs: Outputs) -> Finding:
     kl = [gaussian_kl(outputs.mu[:, [i]], outputs.logvar[:, [i]]).mean().item() for i in range(latent)]
     active = int((outputs.mu.var(0) > ACTIVE).sum())
     parts = ", ".join(f"{value:.2f}" for value in sorted(kl, reverse=True)[:10])
-    text = f"{active} of {latent} numbers in use; KL {sum(kl):.3g} nats: {parts}{', ...' if latent > 10 else ''}"
+    text = f"{active} of {latent} numbers active; KL {sum(kl):.3g} nats: {parts}{', ...' if latent > 10 else ''}"
     if active == 0:
         back = outputs.picture(outputs.parameters).var(0).sum().item()
         return Finding("use", False, f"{text}. Collapse: no number tells pictures apart (they vary by {back:.2g}).")
