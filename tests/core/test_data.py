@@ -1,6 +1,7 @@
 """What the data package loads; bad input gives one clear sentence and leaves nothing half-written."""
 
 import errno
+import gzip
 import hashlib
 import importlib.util
 import os
@@ -661,3 +662,99 @@ def test_folder_names_the_unreadable_file(pets, content):
 def test_folder_rejects_a_size(pets):
     with pytest.raises(ValueError, match="at least 1 pixel, not 0"):
         data.load("folder", root=pets, size=0)
+
+
+def test_folder_lists_all_that_can_not_be_read_with_the_reason(pets):
+    (pets / "cat" / "0.png").write_bytes(b"")
+    (pets / "cat" / "1.bmp").write_text("<!DOCTYPE html><p>Log in to see this picture")
+    Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(pets / "dog" / "0.png")
+    with pytest.raises(DataError) as caught:
+        data.load("folder", root=pets)
+    lines = str(caught.value).splitlines()
+    for line, (file, why) in zip(
+        lines,
+        [("0.png", "the file is empty"), ("1.bmp", "it is a web page"), ("0.png", "more than 8 bits per color")],
+        strict=True,
+    ):
+        assert file in line and why in line
+    assert lines[-1].endswith("save it as PNG or JPEG with 8 bits per color, or move it elsewhere.")
+
+
+def test_folder_says_of_a_huge_picture_that_it_is_huge(pets, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # the pets have 1,200 pixels and more
+    with pytest.raises(DataError, match="has more than 1,000 pixels: make it smaller.*and 2 more"):
+        data.load("folder", root=pets)
+
+
+def test_folder_reads_a_photo_whose_exif_is_odd(tmp_path):
+    top_red = Image.new("RGB", (8, 8), "blue")
+    top_red.paste("red", (0, 0, 8, 4))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 3, 0.0  # upside down; a resolution of 0
+    turned = only_picture(tmp_path, top_red, "photo.jpg", exif=exif, quality=95)
+    assert turned[0, 0, 2] > 200 and turned[-1, 0, 0] > 200
+    for file in (tmp_path / "class").iterdir():
+        content = file.read_bytes()
+        place = content.index(b"Exif\0\0") + 6
+        file.write_bytes(content[:place] + b"\xff" * 8 + content[place + 8 :])
+    assert data.load("folder", root=tmp_path, size=8).train.x[0, 0, 0, 0] > 0.8  # as it lies: red on top
+
+
+def test_folder_takes_the_split_that_it_finds(pets, tmp_path_factory):
+    root = tmp_path_factory.mktemp("split")
+    for part, count in (("train", 3), ("val", 1)):
+        for name, color in (("cat", "red"), ("dog", "blue")):
+            (root / part / name).mkdir(parents=True)
+            for i in range(count):
+                Image.new("RGB", (9, 9), color).save(root / part / name / f"{i}.png")
+    loaded = data.load("folder", root=root, size=8)
+    assert loaded.label_names == ("cat", "dog")
+    assert (loaded.train.y.tolist(), loaded.test.y.tolist()) == ([0, 0, 0, 1, 1, 1], [0, 1])
+    assert loaded.test.x[1, 2].min() > 0.9
+    (root / "test").mkdir()
+    with pytest.raises(DataError, match="holds test, train, val: pass the one to be used"):
+        data.load("folder", root=root)
+    (root / "test").rmdir()
+    (root / "val" / "bird").mkdir()
+    with pytest.raises(DataError, match="must have the same subfolders; not in both: bird"):
+        data.load("folder", root=root)
+
+
+def test_folder_passes_system_folders_over(pets):
+    for name in ("__MACOSX", "@eaDir", "$RECYCLE.BIN"):
+        (pets / name).mkdir()
+    assert data.load("folder", root=pets, size=8).label_names == ("cat", "dog")
+
+
+def test_folder_takes_one_size_and_a_name_in_quotes(pets, monkeypatch):
+    with pytest.raises(ValueError, match=r"not \(64, 48\): pictures are square"):
+        data.load("folder", root=pets, size=(64, 48))
+    monkeypatch.setenv("VAE_DATA", f'"{pets}"')
+    assert data.load("folder", size=8).label_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("place", ["MNIST/raw", "MNIST", ".", "MNIST/MNIST/raw"])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("dotted", [False, True])
+def test_files_fetched_by_hand_are_found(tmp_path, no_download, place, packed, dotted):
+    write_idx(tmp_path / "there")
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    for file in IDX_FILES:
+        content = (tmp_path / "there" / file).read_bytes()
+        name = (file.replace("-idx", ".idx") if dotted else file) + (".gz" if packed else "")
+        (tmp_path / place / name).write_bytes(gzip.compress(content) if packed else content)
+    loaded = data.load("mnist", root=tmp_path)
+    assert (len(loaded.train), len(loaded.test)) == (30, 20)
+    assert loaded.train.y.tolist() == [i % 10 for i in range(30)]
+
+
+def test_a_web_page_in_place_of_data_is_called_that(tmp_path, no_download):
+    raw = tmp_path / "MNIST" / "raw"
+    write_idx(raw)
+    (raw / "train-images-idx3-ubyte").write_bytes(b"<!DOCTYPE html>" * 99)
+    with pytest.raises(DataError, match="train-images-idx3-ubyte is a web page"):
+        data.load("mnist", root=tmp_path)
+    (raw / "train-images-idx3-ubyte").unlink()
+    (raw / "train-images-idx3-ubyte.gz").write_bytes(b"no gzip")
+    with pytest.raises(DataError, match="damaged"):
+        data.load("mnist", root=tmp_path)

@@ -18,7 +18,7 @@ def data_root(root: str | Path | None = None) -> Path:
     """
     if root is not None:
         return Path(root).expanduser()
-    if named := os.environ.get("VAE_DATA"):
+    if named := os.environ.get("VAE_DATA", "").strip().strip("\"'"):  # quotes come from a settings file
         return Path(named).expanduser()
     checkout = Path(__file__).resolve().parents[2]
     if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():

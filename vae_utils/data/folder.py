@@ -11,36 +11,49 @@ from PIL import Image, ImageOps
 
 from ..likelihoods import Gaussian
 from .dataset import Dataset, Split, stratified_split, to_tensor
-from .files import DataError
+from .files import DataError, data_root
 
-_NOT_PICTURES = {"thumbs.db", "desktop.ini"}  # file managers put these next to pictures
+# What file managers and synchronizing programs put next to pictures.
+_NOT_PICTURES = {"thumbs.db", "desktop.ini"}
+_NOT_CLASSES = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
+_TRAIN, _TEST = {"train", "training"}, {"val", "valid", "validation", "test", "testing"}
+_SHOWN = 10  # unreadable files that an error names
+# EXIF's orientation -> how to turn the picture upright
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, size: int = 32) -> Dataset:
     """Load color pictures of shape (3, size, size), four fifths of every class to train; Gaussian likelihood.
 
-    Classes are the subfolders of `root` by name (None: of the folder that VAE_DATA names). Hidden files are skipped.
-    Pictures are turned as their EXIF orientation says, cropped to the central square, resized, and laid on white if
-    they are transparent. The first test picture of the first and of the last class are followed.
+    Classes are the subfolders of `root` by name (None: of the folder that VAE_DATA names), or those of `train` and
+    `val` or `test` in it, which then are the split. Hidden files and system folders are skipped. Pictures are turned
+    as their EXIF orientation says, cropped to the central square, resized, and laid on white if they are transparent.
+    The first test picture of the first and of the last class are followed.
 
     Raises:
-        DataError: There is no such folder, no subfolder, a class with fewer than two pictures, or a file that can't
-            be read as a picture.
-        ValueError: `size` is below 1 or no folder is named.
+        DataError: There is no such folder, no subfolder, a class with fewer than two pictures, or files that can't be
+            read as pictures; the message names them.
+        ValueError: `size` is no whole number above 0, or no folder is named.
     """
-    if size < 1:
-        raise ValueError(f"size must be at least 1 pixel, not {size}")
-    root = root or os.environ.get("VAE_DATA")
-    if not root:
+    if not isinstance(size, int) or size < 1:
+        raise ValueError(f"size must be a whole number, at least 1 pixel, not {size!r}: pictures are square")
+    if not root and not os.environ.get("VAE_DATA"):
         raise ValueError("folder needs to know where your pictures are: pass root=..., or set VAE_DATA")
-    classes = _classes(Path(root).expanduser())
+    classes, split = _classes(data_root(root or None))
     files = [file for members in classes.values() for file in members]
     labels = np.repeat(np.arange(len(classes)), [len(members) for members in classes.values()])
-    pictures = np.stack([_read(file, size) for file in files])
-    train, test = (
-        Split(to_tensor(pictures[rows], dtype), torch.from_numpy(labels[rows]).long())
-        for rows in stratified_split(labels, 0.2)
-    )
+    pictures = _read_all(files, size)
+    given = np.array([split is not None and split in file.parents for file in files])
+    parts = stratified_split(labels, 0.2) if split is None else (np.flatnonzero(~given), np.flatnonzero(given))
+    train, test = (Split(to_tensor(pictures[rows], dtype), torch.from_numpy(labels[rows]).long()) for rows in parts)
     names = tuple(classes)
     last = (test.y == len(names) - 1).nonzero()[0]
     return Dataset(
@@ -55,24 +68,46 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, siz
     )
 
 
-def _classes(root: Path) -> dict[str, list[Path]]:
-    """Return class name -> its files, both in the order of their names."""
+def _classes(root: Path) -> tuple[dict[str, list[Path]], Path | None]:
+    """Return class name -> its files, both in the order of their names; and the folder of test pictures, if given."""
     if not root.is_dir():
         raise DataError(f"{root} is not a folder: pass the folder that holds one subfolder for each class.")
-    subfolders = [path for path in _by_name(root) if path.is_dir() and not path.name.startswith(".")]
-    if not subfolders:
+    folders = _subfolders(root)
+    if not folders:
         raise DataError(
             f"{root} has no subfolders: put the pictures of each class into a subfolder of it, "
             f"such as {root / 'cat'} and {root / 'dog'}."
         )
-    classes = {folder.name: [path for path in _by_name(folder) if _may_be_picture(path)] for folder in subfolders}
-    for name, files in classes.items():
-        if len(files) < 2:
+    train, test = ([folder for folder in folders if folder.name.lower() in names] for names in (_TRAIN, _TEST))
+    if len(train) == len(test) == 1 and len(folders) == 2 and _subfolders(train[0]):
+        kinds = [{folder.name for folder in _subfolders(part[0])} for part in (train, test)]
+        if kinds[0] != kinds[1]:
+            odd = ", ".join(sorted(kinds[0] ^ kinds[1]))
+            raise DataError(f"{train[0]} and {test[0]} must have the same subfolders; not in both: {odd}.")
+        files = {name: _pictures(train[0] / name) + _pictures(test[0] / name) for name in sorted(kinds[0])}
+        empty = [str(part[0] / name) for part in (train, test) for name in files if not _pictures(part[0] / name)]
+        if empty:
+            raise DataError(f"{', '.join(empty)}: no pictures. Each class needs one or more to train and to test.")
+        return files, test[0]
+    if train and len(train) + len(test) == len(folders) and any(map(_subfolders, folders)):
+        raise DataError(f"{root} holds {', '.join(folder.name for folder in folders)}: pass the one to be used.")
+    classes = {folder.name: _pictures(folder) for folder in folders}
+    for name, files_ in classes.items():
+        if len(files_) < 2:
             raise DataError(
-                f"{root / name} has {len(files)} pictures, and a class needs at least two, one to train and "
+                f"{root / name} has {len(files_)} pictures, and a class needs at least two, one to train and "
                 "one to test: add more, or move that folder elsewhere."
             )
-    return classes
+    return classes, None
+
+
+def _subfolders(root: Path) -> list[Path]:
+    folders = (path for path in _by_name(root) if path.is_dir())
+    return [path for path in folders if not path.name.startswith(".") and path.name.lower() not in _NOT_CLASSES]
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return [path for path in _by_name(folder) if _may_be_picture(path)]
 
 
 def _by_name(folder: Path) -> list[Path]:
@@ -83,20 +118,50 @@ def _may_be_picture(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".") and path.name.lower() not in _NOT_PICTURES
 
 
+def _read_all(files: list[Path], size: int) -> NDArray[np.uint8]:
+    """Return all pictures as uint8 (n, size, size, 3). Raise DataError with a list of those that can't be read."""
+    pictures, problems = [], []
+    for file in files:
+        try:
+            pictures.append(_read(file, size))
+        except Exception as error:  # Pillow's decoders raise many kinds
+            problems.append(f"{file} can't be read as a picture ({_why(file, error)})")
+    if problems:
+        more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        text = ";\n".join(problems[:_SHOWN]) + more
+        raise DataError(f"{text}: save it as PNG or JPEG with 8 bits per color, or move it elsewhere.")
+    return np.stack(pictures)
+
+
+def _why(file: Path, error: Exception) -> str:
+    start = file.read_bytes()[:200].lstrip().lower() if file.stat().st_size else b""
+    if not start:
+        return "the file is empty"
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg")):
+        return "it is a web page or a drawing in text"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: make it smaller"
+    return str(error)
+
+
 def _read(path: Path, size: int) -> NDArray[np.uint8]:
     """Return one picture as uint8 (size, size, 3)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks about large or odd files
+        with Image.open(path) as file:
+            if file.mode.startswith(("I", "F")):
+                raise ValueError("it has more than 8 bits per color")
+            image = _upright(file)
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF says; what else stands there may be nonsense."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks about large or odd files
-            with Image.open(path) as file:
-                if file.mode.startswith(("I", "F")):
-                    raise ValueError("it has more than 8 bits per color")
-                image: Image.Image = ImageOps.exif_transpose(file)
-                if image.has_transparency_data:
-                    image = image.convert("RGBA")
-                    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-                return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS))
-    except Exception as error:  # Pillow's decoders raise many kinds
-        raise DataError(
-            f"{path} can't be read as a picture ({error}): save it as PNG or JPEG, or move it elsewhere."
-        ) from error
+        turn = _UPRIGHT.get(image.getexif().get(0x0112, 1))
+    except Exception:
+        turn = None
+    return image if turn is None else image.transpose(turn)
