@@ -16,7 +16,9 @@ from scripts.bench.browser import headless
 from vae_utils import data
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.types import LatentModel
-from vae_utils.widgets import code_map, live
+from vae_utils.widgets import code_map
+from vae_utils.widgets.figure import JS
+from vae_utils.widgets.packing import pack
 
 LOOP = """([packed, n]) => {
     %s
@@ -67,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
         "autoencoder": Autoencoder(pictures.shape, 2).eval(),
         "VAE": VAE(pictures.shape, 2, pictures.likelihood).eval(),
     }
-    packed = live.pack(pair["VAE"], torch.randn(300, 2)).for_page()
+    packed = pack(pair["VAE"], torch.randn(300, 2)).for_page()
     html = code_map(pair, pictures).html
     with headless() as browser, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "page.html"
@@ -77,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
             page = browser.new_page()
             page.goto(path.as_uri())
             first.append(page.evaluate("ended - began"))
-        loop = LOOP % (live.JS / "decoder.js").read_text(encoding="utf-8")
+        loop = LOOP % (JS / "decoder.js").read_text(encoding="utf-8")
         decodes, painted = page.evaluate(loop, [packed, 50])
         frames, moved = page.evaluate(FRAMES, 120)
     print(f"Live figures ({os.cpu_count()} cores, Chromium): code map of two models, {len(html) / 1e6:.2f} MB")

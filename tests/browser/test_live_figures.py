@@ -22,9 +22,12 @@ from tests.browser.live_figures import NEAR, Shown, assert_drawn, assert_map_dra
 from tests.browser.pages import watched
 from tests.support.lab_server import Lab, run_all
 from vae_utils import data, evaluation
-from vae_utils.widgets import code_map, live, traversals, walk
+from vae_utils.widgets import code_map, traversals, walk
+from vae_utils.widgets.figure import JS, LiveFigure, as_data
 from vae_utils.widgets.figures.code_map import plane as plane_of
 from vae_utils.widgets.figures.traversals import effects
+from vae_utils.widgets.packing import pack
+from vae_utils.widgets.pictures import choose, encode
 
 SETUP = """
 import torch
@@ -65,7 +68,7 @@ class Made:
     pictures: data.Dataset
     pair: dict[str, torch.nn.Module]
     four: torch.nn.Module
-    figures: list[live.LiveFigure]
+    figures: list[LiveFigure]
     path: Path = Path()
 
     @property
@@ -156,7 +159,7 @@ def alone(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
 
 
 def centers(made: Made, kind: str, n: int = 120) -> torch.Tensor:
-    return live.encode(made.pair[kind], made.pictures.test.x[live.choose(made.pictures, n)]).center
+    return encode(made.pair[kind], made.pictures.test.x[choose(made.pictures, n)]).center
 
 
 # In JupyterLab
@@ -185,7 +188,7 @@ def test_one_hand_moves_both_points(in_lab: Shown, made: Made) -> None:
     mouse.up()
     corners = assert_map_drawn(in_lab, 0, made.both, made.shape)
     for i, kind in enumerate(made.pair):
-        codes = live.encode(made.pair[kind], made.pictures.test.x[live.choose(made.pictures, 120)])
+        codes = encode(made.pair[kind], made.pictures.test.x[choose(made.pictures, 120)])
         (left, right), (bottom, top) = plane_of(codes).tolist()
         assert points[i] == pytest.approx([left + 0.8 * (right - left), top - 0.2 * (top - bottom)], rel=0.03, abs=0.02)
         assert corners[i] == pytest.approx([left, bottom], abs=1e-5)
@@ -195,7 +198,7 @@ def test_one_hand_moves_both_points(in_lab: Shown, made: Made) -> None:
 def test_a_dots_picture_shows_under_the_mouse_and_a_click_takes_it(in_lab: Shown, made: Made) -> None:
     figure = in_lab.figure(0)
     figure.get_by_role("button", name="the 5").click()
-    chosen = live.choose(made.pictures, 120)
+    chosen = choose(made.pictures, 120)
     codes = centers(made, "VAE")
     distance = torch.cdist(codes, codes) + 1e9 * torch.eye(120)
     i = int(distance.amin(1)[2:].argmax()) + 2  # a dot on its own
@@ -219,7 +222,7 @@ def test_the_clouds_are_the_encoders(in_lab: Shown, made: Made) -> None:
     figure = in_lab.figure(0)
     figure.get_by_role("button", name="the 3").click()
     in_lab.settle()
-    codes = live.encode(made.pair["VAE"], made.pictures.test.x[live.choose(made.pictures, 120)])
+    codes = encode(made.pair["VAE"], made.pictures.test.x[choose(made.pictures, 120)])
     (left, right), _ = plane_of(codes).tolist()
     drawn = figure.locator(".plane").nth(1).locator("ellipse.cloud")
     for ellipse, sd in zip(drawn.all(), (2, 1), strict=True):
@@ -240,9 +243,7 @@ def test_the_keyboard_moves_the_point_and_jupyterlab_stays(in_lab: Shown, made: 
     keys.press("Home")
     in_lab.settle()
     (start,) = in_lab.state(3)["points"]
-    (left, right), _ = plane_of(
-        live.encode(made.pair["VAE"], made.pictures.test.x[live.choose(made.pictures, 120)])
-    ).tolist()
+    (left, right), _ = plane_of(encode(made.pair["VAE"], made.pictures.test.x[choose(made.pictures, 120)])).tolist()
     step = (right - left) / 60
     for key, moved in (
         ("ArrowRight", [step, 0]),
@@ -271,7 +272,7 @@ def test_the_walk_goes_from_one_picture_to_the_other(in_lab: Shown, made: Made) 
     go = figure.get_by_role("slider")
     go.focus()
     ends = {
-        kind: live.encode(model, made.pictures.test.x[list(made.pictures.followed)]).center
+        kind: encode(model, made.pictures.test.x[list(made.pictures.followed)]).center
         for kind, model in made.pair.items()
     }
     for press, t in (
@@ -302,7 +303,7 @@ def test_the_walk_goes_from_one_picture_to_the_other(in_lab: Shown, made: Made) 
 
 def test_traversals_are_sorted_by_what_they_do(in_lab: Shown, made: Made) -> None:
     figure, keys = in_lab.figure(2), in_lab.page.keyboard
-    codes = live.encode(made.four, made.pictures.test.x[live.choose(made.pictures, 500)])
+    codes = encode(made.four, made.pictures.test.x[choose(made.pictures, 500)])
     effect = effects(made.four, codes)
     order = effect.argsort(descending=True).tolist()
     sliders = figure.get_by_role("slider")
@@ -379,7 +380,7 @@ def test_the_exported_page_moves_by_finger(exported: Shown, made: Made) -> None:
     box = plane.bounding_box()
     exported.page.touchscreen.tap(box["x"] + 3, box["y"] + 3)
     (z,) = assert_map_drawn(exported, 3, [made.pair["VAE"]], made.shape)
-    codes = live.encode(made.pair["VAE"], made.pictures.test.x[live.choose(made.pictures, 120)])
+    codes = encode(made.pair["VAE"], made.pictures.test.x[choose(made.pictures, 120)])
     (left, right), (_, top) = plane_of(codes).tolist()
     assert z == pytest.approx([left, top], abs=0.02 * (right - left))
     assert plane.evaluate("p => getComputedStyle(p).touchAction") == "none"  # a finger drags the point, not the page
@@ -394,7 +395,7 @@ def test_every_figure_of_the_exported_page_draws(exported: Shown, made: Made) ->
     exported.figure(1).get_by_role("slider").focus()
     exported.page.keyboard.press("Home")
     exported.settle()
-    start = live.encode(made.pair["VAE"], made.pictures.test.x[[made.pictures.followed[0]]]).center[0].tolist()
+    start = encode(made.pair["VAE"], made.pictures.test.x[[made.pictures.followed[0]]]).center[0].tolist()
     assert_drawn(exported.figure(1).locator(".road > canvas").nth(1), made.pair["VAE"], start, made.shape)
 
 
@@ -413,7 +414,7 @@ def test_it_is_accessible_in_light_and_dark(alone: Callable[..., Page], made: Ma
 
 
 def test_weights_that_are_no_numbers_leave_a_message(alone: Callable[..., Page], made: Made) -> None:
-    bad = json.dumps(live.as_data(torch.full((64,), torch.nan)))  # of the last layer, one for each of 64 pixels
+    bad = json.dumps(as_data(torch.full((64,), torch.nan)))  # of the last layer, one for each of 64 pixels
     for figure in made.figures[:3]:
         start = figure.html.index('"layers"')
         html, count = re.subn(
@@ -481,22 +482,28 @@ def test_narrow_pages_do_not_scroll_sideways(alone: Callable[..., Page], made: M
 
 
 @pytest.mark.parametrize("name", ["cats_dogs", "digits"])
-@pytest.mark.parametrize("bend", [torch.nn.ELU, torch.nn.GELU])
-def test_the_page_decodes_what_pytorch_decodes(alone: Callable[..., Page], name: str, bend: type) -> None:
+@pytest.mark.parametrize("activation", [torch.nn.ELU, torch.nn.GELU])
+def test_the_page_decodes_what_pytorch_decodes(alone: Callable[..., Page], name: str, activation: type) -> None:
     torch.manual_seed(0)
     shape = {"cats_dogs": (3, 32, 32), "digits": (1, 8, 8)}[name]
     model = torch.nn.Module()
     pixels_ = shape[0] * shape[1] * shape[2]
-    layers = [torch.nn.Linear(3, 256), bend(), torch.nn.Linear(256, 64), bend(), torch.nn.Linear(64, pixels_)]
+    layers = [
+        torch.nn.Linear(3, 256),
+        activation(),
+        torch.nn.Linear(256, 64),
+        activation(),
+        torch.nn.Linear(64, pixels_),
+    ]
     model.decoder = torch.nn.Sequential(*layers, torch.nn.Sigmoid())
     model.decode = lambda z: model.decoder(z).unflatten(1, shape)
     with torch.no_grad():
         layers[0].weight *= 2
         layers[-1].weight *= 10
     reach = torch.cat([6 * torch.rand(200, 3) - 3, 6 * torch.randint(0, 2, (8, 3)).float() - 3])
-    packed = live.pack(model, reach)
+    packed = pack(model, reach)
     z = torch.cat([6 * torch.rand(200, 3) - 3, torch.cartesian_prod(*[torch.tensor([-3.0, 3.0])] * 3)])
-    script = (live.JS / "decoder.js").read_text(encoding="utf-8")
+    script = (JS / "decoder.js").read_text(encoding="utf-8")
     compare = """([packed, codes, ...targets]) => {
         const decode = makeDecoder(packed);
         return targets.map(floats).map((target) => {
@@ -505,7 +512,7 @@ def test_the_page_decodes_what_pytorch_decodes(alone: Callable[..., Page], name:
             return Math.max(...codes.map((z, n) => decode(z).reduce((most, v, i) => Math.max(most, gap(n, i, v)), 0)));
         });
     }"""
-    targets = [live.as_data(pictures.flatten(1)) for pictures in (evaluation.decode(model, z), packed(z))]
+    targets = [as_data(pictures.flatten(1)) for pictures in (evaluation.decode(model, z), packed(z))]
     gaps = alone("").evaluate(
         f"(given) => {{ {script}\nreturn ({compare})(given); }}", [packed.for_page(), z.tolist(), *targets]
     )

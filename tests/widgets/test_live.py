@@ -18,8 +18,11 @@ from vae_utils import data, evaluation
 from vae_utils.likelihoods import Bernoulli, Gaussian
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.training import fit
-from vae_utils.widgets import code_map, live, traversals, walk
+from vae_utils.widgets import code_map, traversals, walk
+from vae_utils.widgets.figure import JS, as_script
 from vae_utils.widgets.figures.walk import true_walk
+from vae_utils.widgets.packing import pack
+from vae_utils.widgets.pictures import Codes, choose, encode, sprite
 
 NEAR = 3 / 255
 
@@ -65,7 +68,7 @@ def payload(figure):
 @pytest.mark.parametrize("numbers", [2, 8])
 def test_a_packed_decoder_draws_what_the_model_draws(shape, kind, options, numbers):
     model = made(kind, shape, numbers, **options)
-    packed = live.pack(model, reach(numbers, 400))
+    packed = pack(model, reach(numbers, 400))
     z = reach(numbers)
     assert (packed(z) - evaluation.decode(model, z)).abs().max() <= NEAR
     assert packed.shape == shape
@@ -74,7 +77,7 @@ def test_a_packed_decoder_draws_what_the_model_draws(shape, kind, options, numbe
 def test_the_easier_the_pictures_the_smaller_the_pack():
     model = made(VAE, (3, 32, 32), 2)
     line = torch.linspace(-1, 1, 101).view(-1, 1) * torch.tensor([[1.0, 0.5]])
-    along, everywhere = live.pack(model, line), live.pack(model, reach(2, 400))
+    along, everywhere = pack(model, line), pack(model, reach(2, 400))
     assert along.bytes < everywhere.bytes < 4 * sum(weight.numel() for weight in model.decoder.parameters())
     assert along.layers[-1].quantized.dtype == np.int8
     assert everywhere.layers[-1].quantized.dtype == np.int16  # eight bits would be too coarse for these
@@ -97,11 +100,11 @@ def test_any_chain_of_known_layers_is_packed():
 
     model = Odd().eval()
     z = reach(3)
-    assert (live.pack(model, z)(z) - model.decode(z)).abs().max() <= NEAR
+    assert (pack(model, z)(z) - model.decode(z)).abs().max() <= NEAR
 
 
 def test_what_goes_to_the_page_is_what_python_compared():
-    packed = live.pack(made(VAE, (1, 8, 8), 2), reach(2))
+    packed = pack(made(VAE, (1, 8, 8), 2), reach(2))
     for layer, sent in zip(packed.layers, json.loads(json.dumps(packed.for_page()))["layers"], strict=True):
         whole = np.frombuffer(base64.b64decode(sent["weights"].split(",")[1]), f"<i{sent['bits'] // 8}")
         assert (whole.reshape(sent["outputs"], sent["inputs"]) == layer.quantized).all()
@@ -120,7 +123,7 @@ def with_layer(layer):
 @pytest.mark.parametrize("layer", [nn.BatchNorm1d(16), nn.Softplus(), nn.ELU(alpha=2.0), nn.LayerNorm(16)])
 def test_layers_that_the_page_can_not_run_are_named(layer):
     with pytest.raises(ValueError, match=f"can't run: {type(layer).__name__}.*It can run Linear, ReLU, ELU"):
-        live.pack(with_layer(layer), torch.zeros(3, 2))
+        pack(with_layer(layer), torch.zeros(3, 2))
 
 
 def test_weights_that_are_not_finite_are_refused(pictures):
@@ -140,7 +143,7 @@ def test_a_model_that_draws_otherwise_is_refused():
     model = made(Autoencoder, (1, 8, 8), 2)
     model.decode = lambda z: (1 - model.decoder(z).sigmoid()).unflatten(1, model.shape)
     with pytest.raises(ValueError, match="draws other pictures than its decoder's output or the sigmoid of it"):
-        live.pack(model, reach(2))
+        pack(model, reach(2))
 
 
 @pytest.mark.parametrize("numbers", [1, 3, 8])
@@ -225,7 +228,7 @@ def test_the_walk_knows_its_pictures_and_its_length(pictures, figures):
     assert given["names"] == [f"{pictures.label_names[pictures.test.y[i]]} {i}" for i in (4, 9)]
     assert given["truth"] is None
     model = made(VAE, pictures.shape, 2)
-    z = live.encode(model, pictures.test.x[[4, 9]]).center
+    z = encode(model, pictures.test.x[[4, 9]]).center
     assert given["models"][1]["start"] == pytest.approx(z[0].tolist(), abs=1e-4)
     assert given["models"][1]["length"] == pytest.approx(evaluation.path_ratio(model, z[:1], z[1:]).item(), abs=0.01)
 
@@ -248,7 +251,7 @@ def test_traversals_measure_what_a_number_does(pictures):
     given = payload(traversals(model, pictures))
     assert given["effect"][2] == 0 and given["order"][-1] == 2
     assert [given["effect"][j] for j in given["order"]] == sorted(given["effect"], reverse=True)
-    codes = live.encode(model, pictures.test.x[live.choose(pictures, 500)])
+    codes = encode(model, pictures.test.x[choose(pictures, 500)])
     step = torch.zeros(4)
     step[0] = codes.spread[0] / 2
     z = codes.center[:200]
@@ -257,7 +260,7 @@ def test_traversals_measure_what_a_number_does(pictures):
 
 
 def test_the_spread_counts_the_clouds_in():
-    codes = live.Codes(torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [3.0]]))
+    codes = Codes(torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [3.0]]))
     assert codes.spread.item() == pytest.approx((2 + 5) ** 0.5)  # variance of the centers, mean of the clouds'
 
 
@@ -266,11 +269,11 @@ def test_pictures_of_a_sheet_come_back(pictures):
 
     from PIL import Image
 
-    chosen = live.choose(pictures, 20)
+    chosen = choose(pictures, 20)
     assert tuple(chosen[:2]) == pictures.followed and len(set(chosen)) == 20
-    sheet = live.sheet(pictures.test.x[chosen])
-    image = np.asarray(Image.open(BytesIO(base64.b64decode(sheet["sheet"].split(",")[1]))).convert("L"))
-    row, column = divmod(17, sheet["columns"])
+    packed = sprite(pictures.test.x[chosen])
+    image = np.asarray(Image.open(BytesIO(base64.b64decode(packed["sprite"].split(",")[1]))).convert("L"))
+    row, column = divmod(17, packed["columns"])
     tile = image[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] / 255
     assert np.abs(tile - pictures.test.x[chosen[17], 0].numpy()).max() <= 1 / 255
 
@@ -286,7 +289,7 @@ def test_the_same_call_gives_two_figures_that_do_not_share_a_name(pictures):
 
 def test_stored_figures_hold_the_scripts_of_today(notebooks):
     """A change of js/ asks for `make notebooks`: what readers open is what the notebooks have stored."""
-    files = [file for file in live.JS.rglob("*") if file.suffix in (".js", ".css")]
+    files = [file for file in JS.rglob("*") if file.suffix in (".js", ".css")]
     found, old = set(), set()
     for notebook in notebooks:
         for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
@@ -294,7 +297,7 @@ def test_stored_figures_hold_the_scripts_of_today(notebooks):
                 html = "".join(output.get("data", {}).get("text/html", ""))
                 for file in files if "data-live=" in html else ():
                     text = file.read_text(encoding="utf-8")
-                    as_stored = str if file.suffix == ".js" else lambda css: live.as_script(css)[1:-1]
+                    as_stored = str if file.suffix == ".js" else lambda css: as_script(css)[1:-1]
                     whole, first = as_stored(text), as_stored(text.splitlines()[0])
                     if first in html:
                         found.add(file.name)

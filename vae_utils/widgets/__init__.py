@@ -1,7 +1,7 @@
 """Interactive figures: live ones run in the page, without a kernel; kernel widgets ask Python for each picture.
 
 Each figure is a function, defined in the module of its name in `figures` and imported when it is first used. What they
-share is in `live` and `kernel`; the JavaScript of live figures is in js/.
+share is in `figure`, `pictures`, `packing` (live ones) and `kernel`; the JavaScript of live figures is in js/.
 """
 
 from importlib import import_module

@@ -11,8 +11,9 @@ from torch import Tensor
 from ... import evaluation, plots
 from ...data import Dataset
 from ...types import LatentModel
-from .. import live
-from ..live import Codes, LiveFigure
+from ..figure import LiveFigure, as_data, live_figure
+from ..packing import pack
+from ..pictures import Codes, as_models, choose, encode, sprite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,14 +32,14 @@ def code_map(model: LatentModel | Mapping[str, LatentModel], pictures: Dataset) 
             chosen one.
 
     Raises:
-        ValueError: The codes have another length, or the page can't run the decoder (see `live.pack`).
+        ValueError: The codes have another length, or the page can't run the decoder (see `packing.pack`).
     """
-    models = live.as_models(model, pictures)
-    chosen = live.choose(pictures, SHOWN)
+    models = as_models(model, pictures)
+    chosen = choose(pictures, SHOWN)
     x = pictures.test.x[chosen]
     parts, codes = [], {}
     for name, one in models.items():
-        placed = codes[name] = live.encode(one, x, name)
+        placed = codes[name] = encode(one, x, name)
         if placed.numbers != 2:
             raise ValueError(
                 f"A code map is a plane: it needs codes of 2 numbers, but those of {name} have {placed.numbers}. "
@@ -48,15 +49,15 @@ def code_map(model: LatentModel | Mapping[str, LatentModel], pictures: Dataset) 
         parts.append(
             {
                 "name": name,
-                "decoder": live.pack(one, around(placed, box), name).for_page(),
+                "decoder": pack(one, around(placed, box), name).for_page(),
                 "box": box.tolist(),
-                "codes": live.as_data(placed.center),
-                "clouds": None if placed.width is None else live.as_data(placed.width),
+                "codes": as_data(placed.center),
+                "clouds": None if placed.width is None else as_data(placed.width),
             }
         )
     data: dict[str, Any] = {
         "models": parts,
-        "pictures": live.sheet(x) | {"labels": pictures.test.y[chosen].tolist(), "names": pictures.label_names},
+        "pictures": sprite(x) | {"labels": pictures.test.y[chosen].tolist(), "names": pictures.label_names},
         "followed": pictures.followed_names,
     }
     cat, dog = pictures.followed_names
@@ -64,7 +65,7 @@ def code_map(model: LatentModel | Mapping[str, LatentModel], pictures: Dataset) 
         f"The codes of {len(chosen)} real pictures as dots on a plane, {' and '.join(models)}, "
         f"and the {cat} and the {dog} as drawn from their codes."
     )
-    return live.live_figure("codeMap", data, ["code_map.js"], still(models, codes, pictures, chosen), alt)
+    return live_figure("codeMap", data, ["code_map.js"], still(models, codes, pictures, chosen), alt)
 
 
 def plane(codes: Codes) -> Tensor:

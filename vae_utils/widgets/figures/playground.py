@@ -20,7 +20,7 @@ from ...data import load
 from ...likelihoods import Gaussian
 from ...models import VAE
 from ...training import fit
-from ..live import JS, LiveFigure, as_address, live_figure
+from ..figure import JS, LiveFigure, as_address, live_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

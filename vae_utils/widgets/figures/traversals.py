@@ -10,8 +10,9 @@ from torch import Tensor
 from ... import evaluation, plots
 from ...data import Dataset
 from ...types import LatentModel
-from .. import live
-from ..live import Codes, LiveFigure
+from ..figure import LiveFigure, live_figure
+from ..packing import pack
+from ..pictures import Codes, as_models, choose, encode, sprite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,11 +29,11 @@ def traversals(model: LatentModel, pictures: Dataset) -> LiveFigure:
         pictures: The data set; its test pictures set the sliders' range.
 
     Raises:
-        ValueError: The codes have another length, or the page can't run the decoder (see `live.pack`).
+        ValueError: The codes have another length, or the page can't run the decoder (see `packing.pack`).
     """
-    ((name, model),) = live.as_models(model, pictures).items()
-    test = pictures.test.x[live.choose(pictures, 500)]
-    codes = live.encode(model, test, name)
+    ((name, model),) = as_models(model, pictures).items()
+    test = pictures.test.x[choose(pictures, 500)]
+    codes = encode(model, test, name)
     if not 2 <= codes.numbers <= MOST:
         raise ValueError(
             f"Traversals show one slider for each number, 2 to {MOST}, but the codes of {name} have {codes.numbers}."
@@ -43,14 +44,14 @@ def traversals(model: LatentModel, pictures: Dataset) -> LiveFigure:
     origin = torch.zeros(codes.numbers) if codes.width is not None else codes.center.mean(0)
     data = {
         "name": name,
-        "decoder": live.pack(model, around(codes, low, high), name).for_page(),
+        "decoder": pack(model, around(codes, low, high), name).for_page(),
         "order": order,
         "effect": [round(value, 4) for value in effect.tolist()],
         "low": low.tolist(),
         "high": high.tolist(),
         "origin": [origin.tolist(), "the prior's middle" if codes.width is not None else "the average code"],
-        "pictures": live.sheet(test[:SHOWN]) | {"codes": codes.center[:SHOWN].tolist()},
-        "kinds": [pictures.label_names[int(pictures.test.y[i])] for i in live.choose(pictures, SHOWN)],
+        "pictures": sprite(test[:SHOWN]) | {"codes": codes.center[:SHOWN].tolist()},
+        "kinds": [pictures.label_names[int(pictures.test.y[i])] for i in choose(pictures, SHOWN)],
         "followed": pictures.followed_names,
     }
     most = order[:6]
@@ -59,7 +60,7 @@ def traversals(model: LatentModel, pictures: Dataset) -> LiveFigure:
         f"What the {len(most)} numbers that do most change in the {cat}, drawn by the {name}: "
         "each row shows one number from its low end to its high end."
     )
-    return live.live_figure("traversals", data, ["traversals.js"], still(model, codes, most, low, high), alt)
+    return live_figure("traversals", data, ["traversals.js"], still(model, codes, most, low, high), alt)
 
 
 def effects(model: LatentModel, codes: Codes) -> Tensor:

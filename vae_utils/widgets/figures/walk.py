@@ -11,8 +11,9 @@ from ... import data as course_data
 from ... import evaluation, plots
 from ...data import Dataset
 from ...types import LatentModel
-from .. import live
-from ..live import LiveFigure
+from ..figure import LiveFigure, live_figure
+from ..packing import pack
+from ..pictures import as_models, encode, floats, sprite
 
 STEPS = 60  # of the true walk, which is sent as pictures
 SHOWN = 9  # pictures in a strip, as in walk.js
@@ -33,9 +34,9 @@ def walk(
         end: Index of the last test picture; None takes the second that the notebooks follow.
 
     Raises:
-        ValueError: An index is out of range, start equals end, or the page can't run a decoder (see `live.pack`).
+        ValueError: An index is out of range, start equals end, or the page can't run a decoder (see `packing.pack`).
     """
-    models = live.as_models(model, pictures)
+    models = as_models(model, pictures)
     first, last = pictures.followed
     ends = [first if start is None else start, last if end is None else end]
     for i in ends:
@@ -44,16 +45,16 @@ def walk(
     if ends[0] == ends[1]:
         raise ValueError(f"A walk needs two pictures, but start and end are both {ends[0]}.")
     names = [called(i, pictures) for i in ends]
-    x = live.floats(pictures.test.x[ends])
+    x = floats(pictures.test.x[ends])
     t = torch.linspace(0, 1, SHOWN).view(-1, 1)
     parts, roads = [], {}
     for name, one in models.items():
-        z = live.encode(one, x, name).center
+        z = encode(one, x, name).center
         way = z[0] + torch.linspace(0, 1, 2 * STEPS + 1).view(-1, 1) * (z[1] - z[0])
         parts.append(
             {
                 "name": name,
-                "decoder": live.pack(one, way, name).for_page(),
+                "decoder": pack(one, way, name).for_page(),
                 "start": z[0].tolist(),
                 "end": z[1].tolist(),
                 "length": round(evaluation.path_ratio(one, z[:1], z[1:]).item(), 2),
@@ -66,13 +67,13 @@ def walk(
         roads["the true walk"] = truth[torch.linspace(0, STEPS, SHOWN).round().long()]
     data = {
         "models": parts,
-        "pictures": live.sheet(x),
+        "pictures": sprite(x),
         "names": names,
         "truth": None if truth is None else {"steps": STEPS, "length": length(truth[:: STEPS // 20])},
     }
     still = plots.grid(list(roads.values()), list(roads), [names[0], *[""] * (SHOWN - 2), names[1]])
     alt = f"Nine steps from {names[0]} to {names[1]}: {', '.join(roads)}."
-    return live.live_figure("walk", data, ["walk.js"], still, alt)
+    return live_figure("walk", data, ["walk.js"], still, alt)
 
 
 def called(i: int, pictures: Dataset) -> str:

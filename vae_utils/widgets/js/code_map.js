@@ -91,7 +91,7 @@ function codeMap(root, data, state) {
     say(`${readOut.textContent} Real picture: ${nameOf(looked)}.`);
   }
   const draw = onceAFrame(drawNow);
-  const drawReal = openSheet(pictures, () => draw());
+  const drawReal = openSprite(pictures, () => draw());
   drawNow();
 }
 

@@ -1,11 +1,11 @@
 // How a decoder runs in a page.
 //
-// A decoder is a list of layers. A layer multiplies its inputs by weights, adds a bias, and bends the result.
-// The weights come as whole numbers, to save room: each row of them (one row for each output) has a scale, and
-// weight = whole number * scale.
+// A decoder is a list of layers. A layer multiplies its inputs by weights, adds a bias, and applies its activation.
+// The weights come quantized, to save room: each row of them (one row for each output) has a scale, and
+// weight = quantized * scale.
 
-// The bends. They are the functions of the same names in PyTorch.
-const BENDS = {
+// The activations: the functions of the same names in PyTorch.
+const ACTIVATIONS = {
   none: (x) => x,
   relu: (x) => Math.max(x, 0),
   elu: (x) => (x > 0 ? x : Math.exp(x) - 1),
@@ -25,22 +25,22 @@ function bytesOf(address) {
 
 const floats = (address) => new Float32Array(bytesOf(address));
 
-// A layer ready to run: its whole numbers are multiplied out once, here.
+// A layer ready to run: its quantized weights are multiplied out once, here.
 function openLayer(packed) {
-  const whole = packed.bits === 8 ? new Int8Array(bytesOf(packed.weights)) : new Int16Array(bytesOf(packed.weights));
+  const quantized = packed.bits === 8 ? new Int8Array(bytesOf(packed.weights)) : new Int16Array(bytesOf(packed.weights));
   const scales = floats(packed.scales);
-  const weights = new Float32Array(whole.length);
-  for (let i = 0; i < whole.length; i++) weights[i] = whole[i] * scales[Math.floor(i / packed.inputs)];
-  return { weights, bias: floats(packed.bias), bend: BENDS[packed.bend], output: new Float32Array(packed.outputs) };
+  const weights = new Float32Array(quantized.length);
+  for (let i = 0; i < quantized.length; i++) weights[i] = quantized[i] * scales[Math.floor(i / packed.inputs)];
+  return { weights, bias: floats(packed.bias), activation: ACTIVATIONS[packed.activation], output: new Float32Array(packed.outputs) };
 }
 
-// What the whole trick comes down to: for each output, a sum of inputs times weights, bent.
-function runLayer({ weights, bias, bend, output }, input) {
+// What the whole trick comes down to: for each output, a sum of inputs times weights, and the activation.
+function runLayer({ weights, bias, activation, output }, input) {
   let w = 0;
   for (let row = 0; row < output.length; row++) {
     let sum = bias[row];
     for (let i = 0; i < input.length; i++) sum += weights[w++] * input[i];
-    output[row] = bend(sum);
+    output[row] = activation(sum);
   }
   return output;
 }

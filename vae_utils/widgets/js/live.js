@@ -144,11 +144,11 @@ function pictureBox([, height, width], caption) {
   return { canvas, words, box: element("figure", { class: "picture" }, canvas, words) };
 }
 
-// Real pictures come as one sheet, side by side in rows. drawReal(canvas, i) draws the picture number i.
-function openSheet({ sheet, columns, shape: [, height, width] }, ready) {
+// Real pictures come as one sprite, side by side in rows. drawReal(canvas, i) draws the picture number i.
+function openSprite({ sprite, columns, shape: [, height, width] }, ready) {
   const image = new Image();
   image.onload = ready;
-  image.src = sheet;
+  image.src = sprite;
   return (canvas, i, left = 0) => {
     if (!image.complete || !image.naturalWidth) return;
     const from = [(i % columns) * width, Math.floor(i / columns) * height];

@@ -67,6 +67,6 @@ function traversals(root, data, state) {
     say(`Drawn from the code ${code}; started from ${nameOf(state.from)}.`);
   }
   const draw = onceAFrame(drawNow);
-  const drawReal = openSheet(pictures, () => draw());
+  const drawReal = openSprite(pictures, () => draw());
   drawNow();
 }

@@ -64,7 +64,7 @@ function walk(root, data, state) {
     say(readOut.textContent);
   }
   const draw = onceAFrame(drawNow);
-  const drawReal = openSheet(pictures, () => (drawStrips(), draw()));
+  const drawReal = openSprite(pictures, () => (drawStrips(), draw()));
   drawStrips();
   drawNow();
 }

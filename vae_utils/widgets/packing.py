@@ -1,46 +1,26 @@
-"""The Python side that live figures share: decoders packed small enough for a page, and the HTML.
-
-A live figure is one piece of HTML: a still picture with its alternative text, and a script that replaces it with an
-interactive figure. It needs no network, no kernel and no widget library. The JavaScript is in js/; read decoder.js (how
-a decoder runs in a page) first, then live.js (what all figures share), then each figure's file.
-"""
+"""Decoders packed small enough for a page, which runs them with js/decoder.js."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from html import escape
-from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .. import evaluation, plots
-from ..data import Dataset
+from .. import evaluation
 from ..runtime import exact_products
 from ..types import LatentModel
+from .figure import as_data
+from .pictures import kind
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-JS = Path(__file__).parent / "js"
 TOLERANCE = 2.5 / 255  # largest difference of a pixel between the page and the model
 BASES = (4, 8, 12, 16, 20, 24, 32, 40, 48, 64)  # numbers of base pictures to try
-HINT = "Run this cell to move it."
-_number = count()
 
 Array = NDArray[np.float32]
-
-
-# A decoder for the page
 
 
 @dataclass(frozen=True)
@@ -73,7 +53,7 @@ class Layer:
             "weights": as_data(self.quantized),
             "scales": as_data(self.scales),
             "bias": as_data(self.bias),
-            "bend": self.activation,
+            "activation": self.activation,
         }
 
 
@@ -217,7 +197,7 @@ def read_layers(model: LatentModel, name: str = "The model") -> tuple[list[tuple
         elif not isinstance(layer, _IDENTITIES):
             known = ", ".join(["Linear", *(activation.__name__ for activation in _NAME_OF)])
             raise ValueError(
-                f"{name}'s decoder has a layer that the page can't run: {layer}. It can run {known}, each bend "
+                f"{name}'s decoder has a layer that the page can't run: {layer}. It can run {known}, each activation "
                 "after a Linear layer, and ELU with alpha 1. Other models: show pictures that Python has drawn."
             )
     if not linear:
@@ -241,173 +221,3 @@ def _finite(values: Tensor, name: str) -> Array:
             "Make it anew and train it with a smaller learning rate."
         )
     return array
-
-
-def kind(thing: object) -> str:
-    """Name an object's type, for error messages."""
-    return "missing" if thing is None else f"a {type(thing).__name__}"
-
-
-# Models and pictures
-
-
-def as_models(model: LatentModel | Mapping[str, LatentModel], pictures: Dataset) -> dict[str, LatentModel]:
-    """Return one model, or several by name, as name -> model. A single model is named by its class.
-
-    Raises:
-        TypeError: These are not models, or `pictures` is not a data set.
-        ValueError: The mapping is empty.
-    """
-    if not isinstance(pictures, Dataset):
-        raise TypeError(f"pictures must be a data set, such as data.load('cats_dogs'), not {kind(pictures)}.")
-    if not isinstance(model, Mapping):
-        model = {{"Autoencoder": "autoencoder"}.get(type(model).__name__, type(model).__name__): model}
-    for name, one in model.items():
-        if not isinstance(one, nn.Module) or not hasattr(one, "encode"):
-            raise TypeError(f"{name!r} must be a model with encode and decode, but it is {kind(one)}.")
-    if not model:
-        raise ValueError("There is no model to show: pass one, or a dict of several by name.")
-    return dict(model)
-
-
-@dataclass(frozen=True)
-class Codes:
-    """Codes of pictures.
-
-    Args:
-        center: (n, latent_dim); for a VAE the mu of q(z|x).
-        width: The sigma of q(z|x), (n, latent_dim); None for an autoencoder.
-    """
-
-    center: Tensor
-    width: Tensor | None
-
-    @property
-    def numbers(self) -> int:
-        """How many numbers a code has: latent_dim."""
-        return self.center.shape[1]
-
-    @property
-    def spread(self) -> Tensor:
-        """Standard deviation of each number of z over all pictures, q(z|x)'s own variance included: (latent_dim,)."""
-        own = 0 if self.width is None else self.width.square().mean(0)
-        return (self.center.var(0) + own).sqrt()
-
-
-@torch.no_grad()
-def encode(model: LatentModel, x: Tensor, name: str = "The model") -> Codes:
-    """Return the codes of pictures x (n, C, H, W).
-
-    Raises:
-        ValueError: They are not finite or not (n, latent_dim).
-    """
-    centers, widths = [], []
-    for part in floats(x).split(1000):
-        code = model.encode(part.to(next(model.parameters()).device))
-        if isinstance(code, tuple):
-            widths.append((0.5 * code[1]).exp().cpu())
-            code = code[0]
-        centers.append(code.cpu())
-    codes = Codes(torch.cat(centers), torch.cat(widths) if widths else None)
-    if codes.center.ndim != 2:
-        raise ValueError(f"{name}'s codes must be lists of numbers, but their shape is {tuple(codes.center.shape)}.")
-    if not all(values.isfinite().all() for values in (codes.center, codes.width) if values is not None):
-        raise ValueError(f"{name} gives codes that are not finite (NaN or infinite): its training went wrong.")
-    return codes
-
-
-def choose(pictures: Dataset, n: int) -> list[int]:
-    """Return the indices of n test pictures, or of all: first the two that are followed, then others at random."""
-    order = torch.randperm(len(pictures.test), generator=torch.Generator().manual_seed(0)).tolist()
-    return [*pictures.followed, *(i for i in order if i not in pictures.followed)][:n]
-
-
-def floats(x: Tensor) -> Tensor:
-    """Return pictures as floats in [0, 1], whether stored as such or as bytes."""
-    return x / 255 if x.dtype == torch.uint8 else x
-
-
-def sheet(x: Tensor, columns: int = 16) -> dict[str, Any]:
-    """Return pictures x (n, C, H, W) for the page, as one image of 256 colors with `columns` pictures in a row."""
-    from PIL import Image
-
-    n, channels, height, width = x.shape
-    filled = torch.zeros(-(-n // columns) * columns, channels, height, width)
-    filled[:n] = floats(x)
-    array = (plots.to_image(plots.mosaic(filled, columns)) * 255).round().astype(np.uint8)
-    data = io.BytesIO()
-    few = Image.fromarray(array).quantize(256, dither=Image.Dither.NONE)  # half the size, without a visible change
-    few.convert("RGB").save(data, "WEBP", lossless=True)
-    return {"sheet": as_address(data.getvalue(), "image/webp"), "columns": columns, "shape": [channels, height, width]}
-
-
-# HTML
-
-
-@dataclass(frozen=True)
-class LiveFigure:
-    """An interactive figure, which a notebook shows if it is a cell's last expression.
-
-    Args:
-        html: The whole figure.
-        text: Its alternative text.
-    """
-
-    html: str
-    text: str
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/html": self.html, "text/plain": f"[Figure to move: {self.text}]"}
-
-
-def live_figure(
-    build: str, data: Mapping[str, Any], scripts: Sequence[str], still: Figure, alt: str, hint: str = HINT
-) -> LiveFigure:
-    """Assemble a live figure.
-
-    Args:
-        build: The name of the JavaScript function build(root, data, state) that makes the figure.
-        data: Its second argument, fit for JSON.
-        scripts: Files of js/ that it needs, besides decoder.js and live.js.
-        still: The matplotlib figure that is shown until the script has run; it is closed here.
-        alt: The alternative text of `still`.
-        hint: A line below it.
-    """
-    import matplotlib.pyplot as plt
-    from PIL import Image
-
-    drawn, small = io.BytesIO(), io.BytesIO()
-    still.savefig(drawn, format="png", dpi=150)
-    plt.close(still)
-    image = Image.open(drawn).convert("RGB")
-    image.quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    width = round(image.width / 1.5)  # shown at 100 dots per inch
-    code = "\n".join((JS / name).read_text(encoding="utf-8") for name in ("decoder.js", "live.js", *scripts))
-    style = (JS / "live.css").read_text(encoding="utf-8")
-    colors = ["currentColor" if color == plots.INK else color for color in plots.CLASSES]
-    payload = as_script({**data, "colors": colors})
-    mark = hashlib.sha256(f"{next(_number)} {payload}".encode()).hexdigest()[:12]  # equal in every run of a notebook
-    html = (
-        f'<div data-live="{mark}"><div class="vae-live-still">'
-        f'<img src="{as_address(small.getvalue(), "image/png")}" alt="{escape(alt)}" width="{width}" '
-        f'style="max-width: 100%; height: auto; background: white"><p>{escape(hint)}</p></div></div>\n'
-        f'<script>\n(() => {{\n"use strict";\n{code}\nstart("{mark}", {build}, {payload}, {as_script(style)});\n'
-        "})();\n</script>"
-    )
-    return LiveFigure(html, alt)
-
-
-def as_script(value: object) -> str:
-    """Return a value as JavaScript that is safe inside HTML."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/").replace("<!--", "<\\!--")
-
-
-def as_address(data: bytes, kind: str = "application/octet-stream") -> str:
-    """Return bytes as a data: URL."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def as_data(values: NDArray[Any] | Tensor) -> str:
-    """Return an array's little-endian bytes as a data: URL; tensors become float32."""
-    array = values.detach().cpu().float().numpy() if isinstance(values, Tensor) else values
-    return as_address(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).tobytes())
