@@ -175,6 +175,8 @@ def test_version_stands_in_one_place(root):
 
 @pytest.fixture
 def figures():
+    """No figure is open, before and after; another file's test in the same process may have left one."""
+    plt.close("all")
     yield
     plt.close("all")
 
