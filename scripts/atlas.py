@@ -175,11 +175,10 @@ def _index() -> str:
         f"{len(mistakes.names())} ways to get a piece of a VAE wrong, each with its code, what it does, and the check "
         "that finds it. They are the known mistakes of the notebooks' exercises, one page for each exercise."
     )
-    tree = ["```{toctree}", ":hidden:", "", *mistakes.EXERCISES, "```"]
     table = ["| what you see | where to look | likely mistakes |", "|---|---|---|", *rows]
     found = ["| exercise | mistakes |", "|---|---|", *lists]
     parts = ["# Atlas of mistakes", intro, "## What do you see?", "\n".join(table), "## By exercise", "\n".join(found)]
-    return "\n\n".join([*parts, "\n".join(tree)]) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def _link(name: str) -> str:
@@ -191,7 +190,8 @@ def _link(name: str) -> str:
 def _page(exercise: str) -> str:
     module = import_module(f"vae_utils.mistakes.{exercise}")
     intro = f"{(module.__doc__ or '').strip()} The exercise: `{getattr(exercises, exercise).stub}`."
-    entries = [f"# {exercise}", f"{intro} [What do you see?](index.md)"]
+    # Pages below a page would fold in the sidebar, and what unfolds them there has no name for a screen reader.
+    entries = ["---\norphan: true\n---", f"# {exercise}", f"{intro} [What do you see?](index.md)"]
     if shared := [part for name, part in inspect.getmembers(module, inspect.isfunction) if name.startswith("_")]:
         lines = "\n\n\n".join(inspect.getsource(part).rstrip() for part in shared)
         entries += [f"Several of them call these:\n\n```python\n{lines}\n```"]
