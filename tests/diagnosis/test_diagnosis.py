@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scripts.atlas import loss_with
 from vae_utils import data, exercises
 from vae_utils.diagnosis import UNSEEN_WITHOUT_LOSS, Weights, examine, spare_nats, weight_of_kl
 from vae_utils.diagnosis.noise import ROWS
@@ -30,17 +31,6 @@ def digits() -> Tensor:
 @functools.cache
 def small_animals() -> Tensor:
     return F.avg_pool2d(data.load("cats_dogs").train.x[:3000], 2)
-
-
-def loss_with(**changed: Callable) -> Callable[[nn.Module, Tensor], dict[str, Tensor]]:
-    nll, kl = changed.get("bernoulli_nll", bernoulli_nll), changed.get("gaussian_kl", gaussian_kl)
-    whole = changed.get("negative_elbo", lambda logits, x, mu, logvar: nll(logits, x) + kl(mu, logvar))
-
-    def loss(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
-        logits, mu, logvar = model(x)
-        return {"loss": whole(logits, x, mu, logvar)}
-
-    return loss
 
 
 def mistake(exercise: str, slug: str) -> dict[str, Callable]:

@@ -577,8 +577,8 @@ def test_beta_shows_what_the_chosen_model_draws(sweep: dict[float, VAE], digits:
             noise = torch.randn(6, 3, generator=torch.Generator().manual_seed(5))
             for expected in (model.mean(mu[:1])[0], model.mean(noise)[0]):
                 assert contains(picture, kernel.to_bytes(expected))
-        carries = float(re.search(r"carries ([\d.]+) nats", text)[1])
-        assert carries == pytest.approx(gaussian_kl(mu, logvar).mean().item(), abs=0.01)
+        rate = float(re.search(r"costs ([\d.]+) nats", text)[1])
+        assert rate == pytest.approx(gaussian_kl(mu, logvar).mean().item(), abs=0.01)
         assert f"β = {beta_slider.name_of(beta)}:" in text
     assert not np.array_equal(sheets[0], sheets[1])
 

@@ -92,12 +92,12 @@ def beta_slider(
         columns = zip((parts["real"], parts["back"], parts["new"]), (shown, back, new), strict=True)
         sheet.paste({ax: picture for axes, row in columns for ax, picture in zip(axes, row, strict=True)})
         text = (
-            f"β = {name_of(beta)}: the code carries {rate:.2f} nats (rate R), the distortion D is {distortion:.1f} "
+            f"β = {name_of(beta)}: the code costs {rate:.2f} nats (rate R), the distortion D is {distortion:.1f} "
             f"nats above its floor, D + R = {distortion + rate:.1f}.\n"
             f"The pictures above come back with a squared error of {error[beta]:.2f} on average."
         )
         alt = (
-            f"The rate-distortion curve of {len(betas)} models with a point at rate {rate:.1f}, distortion "
+            f"Rates and distortions of {len(betas)} models, with a point at rate {rate:.1f}, distortion "
             f"{distortion:.0f}; {len(shown)} pictures, what comes back at β = {name_of(beta)}, and {samples} new ones."
         )
         return Frame(sheet.image(), alt, text)
