@@ -243,3 +243,13 @@ def test_loss_that_fails_is_not_called_healthy() -> None:
 
     report: Report = examine(trained(Other(), digits(), squares(8)), digits(), loss=loss)
     assert report.wrong == () and head(report) == "The loss could not be asked; nothing else looks wrong."
+
+
+def test_clouds_too_narrow_for_a_number_are_told_from_no_draw() -> None:
+    class Narrow(Other):
+        def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            mu, raw = super().encode(x)
+            return mu, raw - 300  # sigma is 0 in single precision
+
+    report = examine(Narrow(), digits())
+    assert report["noise"].healthy is None and "too narrow" in report["noise"].sentence

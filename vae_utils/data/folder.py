@@ -78,27 +78,32 @@ def _classes(root: Path) -> tuple[dict[str, list[Path]], Path | None]:
             f"{root} has no subfolders: put the pictures of each class into a subfolder of it, "
             f"such as {root / 'cat'} and {root / 'dog'}."
         )
-    train, test = ([folder for folder in folders if folder.name.lower() in names] for names in (_TRAIN, _TEST))
-    if len(train) == len(test) == 1 and len(folders) == 2 and _subfolders(train[0]):
-        kinds = [{folder.name for folder in _subfolders(part[0])} for part in (train, test)]
-        if kinds[0] != kinds[1]:
-            odd = ", ".join(sorted(kinds[0] ^ kinds[1]))
-            raise DataError(f"{train[0]} and {test[0]} must have the same subfolders; not in both: {odd}.")
-        files = {name: _pictures(train[0] / name) + _pictures(test[0] / name) for name in sorted(kinds[0])}
-        empty = [str(part[0] / name) for part in (train, test) for name in files if not _pictures(part[0] / name)]
-        if empty:
-            raise DataError(f"{', '.join(empty)}: no pictures. Each class needs one or more to train and to test.")
-        return files, test[0]
-    if train and len(train) + len(test) == len(folders) and any(map(_subfolders, folders)):
-        raise DataError(f"{root} holds {', '.join(folder.name for folder in folders)}: pass the one to be used.")
+    if given := _given_split(root, folders):
+        return given
     classes = {folder.name: _pictures(folder) for folder in folders}
-    for name, files_ in classes.items():
-        if len(files_) < 2:
+    for name, files in classes.items():
+        if len(files) < 2:
             raise DataError(
-                f"{root / name} has {len(files_)} pictures, and a class needs at least two, one to train and "
+                f"{root / name} has {len(files)} pictures, and a class needs at least two, one to train and "
                 "one to test: add more, or move that folder elsewhere."
             )
     return classes, None
+
+
+def _given_split(root: Path, folders: list[Path]) -> tuple[dict[str, list[Path]], Path] | None:
+    """Return the classes of a train and a test folder, and the latter; None if the folders are classes themselves."""
+    train, test = ([folder for folder in folders if folder.name.lower() in names] for names in (_TRAIN, _TEST))
+    if not train or len(train) + len(test) < len(folders) or not any(map(_subfolders, folders)):
+        return None
+    if len(folders) != 2 or not test:
+        raise DataError(f"{root} holds {', '.join(folder.name for folder in folders)}: pass the one to be used.")
+    kinds = [{folder.name for folder in _subfolders(part)} for part in (train[0], test[0])]
+    if odd := ", ".join(sorted(kinds[0] ^ kinds[1])):
+        raise DataError(f"{train[0]} and {test[0]} must have the same subfolders; not in both: {odd}.")
+    for folder in (part / name for part in (train[0], test[0]) for name in sorted(kinds[0])):
+        if not _pictures(folder):
+            raise DataError(f"{folder} has no pictures, and each class needs one or more to train and to test.")
+    return {name: _pictures(train[0] / name) + _pictures(test[0] / name) for name in sorted(kinds[0])}, test[0]
 
 
 def _subfolders(root: Path) -> list[Path]:

@@ -57,21 +57,17 @@ def draw(model: nn.Module, x: Tensor, log_sigma: bool) -> tuple[list[Finding], s
         unwatched = Finding("spread", None, f"z could not be watched ({why}).")
         return [Finding("noise", True, "passes differ."), unwatched], LOGVAR
     z = torch.stack(codes).float()
-    names = [*([LOG_SIGMA] if log_sigma else []), *(name for name in SIGMAS if name != LOG_SIGMA)]
-    tried = ((name, _of_width(z, mu, SIGMAS[name](raw))) for name in names if (SIGMAS[name](raw) > 0).all())
-    by_name = dict(tried)
-    fits = (name for name, found in by_name.items() if any(f.name == "spread" and f.healthy for f in found))
-    name = next(fits, LOGVAR)
-    found = by_name[name]
-    if name != LOGVAR:
-        found = [
-            f if f.name != "spread" else Finding("spread", True, f"{f.sentence[:-1]}; sigma is {name}.") for f in found
-        ]
-    return found, name
+    sigmas = {name: SIGMAS[name](raw) for name in SIGMAS if name != LOG_SIGMA or log_sigma}
+    first = LOG_SIGMA if log_sigma else LOGVAR
+    tried = [first, *(name for name, sigma in sigmas.items() if name != first and (sigma > 0).all())]
+    by_name = {name: _of_width(z, mu, sigmas[name], name) for name in tried}
+    fits = (name for name, found in by_name.items() if any(one.name == "spread" and one.healthy for one in found))
+    name = next(fits, LOGVAR if LOGVAR in by_name else first)
+    return by_name[name], name
 
 
-def _of_width(z: Tensor, mu: Tensor, sigma: Tensor) -> list[Finding]:
-    """Return the findings about codes z, (passes, rows, latent), if their widths should be sigma."""
+def _of_width(z: Tensor, mu: Tensor, sigma: Tensor, name: str) -> list[Finding]:
+    """Return the findings about codes z, (passes, rows, latent), if their widths should be the sigma of that name."""
     wide = sigma > 1e-4 * (1 + mu.abs())  # narrower ones are lost in rounding
     if wide.float().mean() < 0.1:
         return [Finding("noise", None, f"sigma is {sigma.median():.0e}, too narrow to tell a draw from rounding.")]
@@ -83,13 +79,13 @@ def _of_width(z: Tensor, mu: Tensor, sigma: Tensor) -> list[Finding]:
     epsilon = torch.where(wide, (z - mu) / sigma, torch.nan)
     if shared := _shared(epsilon):
         return [*found, Finding("independence", False, shared)]
-    found.append(_spread(epsilon, mu))
+    found.append(_spread(epsilon, mu, name))
     if found[-1].healthy:
         found += [_shape(epsilon), _fresh(epsilon)]
     return found
 
 
-def _spread(epsilon: Tensor, mu: Tensor) -> Finding:
+def _spread(epsilon: Tensor, mu: Tensor, name: str) -> Finding:
     """Test epsilon, number by number: mean 0, variance 1, uncorrelated with mu. Both (passes, rows, latent)."""
     flat, centers = epsilon.flatten(0, 1), mu.flatten(0, 1)
     counted = (~flat.isnan()).sum(0).clamp(min=1)
@@ -105,7 +101,8 @@ def _spread(epsilon: Tensor, mu: Tensor) -> Finding:
     low, high = variance.sqrt()[enough].aminmax() if enough.any() else (torch.tensor(1.0),) * 2
     text = f"epsilon = (z - mu) / sigma, number by number, has a standard deviation from {low:.2f} to {high:.2f}"
     if not (wide | aside | tied).any():
-        return Finding("spread", True, f"{text} and mean 0.")
+        which = "" if name == LOGVAR else f"; sigma is {name}"
+        return Finding("spread", True, f"{text} and mean 0{which}.")
     reasons = []
     if wide.any():
         reasons.append("it should be 1: the draw uses another width than sigma = exp(logvar / 2)")
