@@ -35,7 +35,7 @@ UNITS := tests/core tests/exercises tests/diagnosis tests/widgets
 LANES := oldest colab newest
 
 .PHONY: help install install-dev lab check test test-all $(LANES:%=test-%) run notebooks claims reproduce bench \
-	assignments grade html links lint types format publish lock clean
+	assignments grade html links lint types javascript format publish lock clean
 
 help: ## list these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -54,7 +54,7 @@ install-dev: ## install what tests, instructors and the site need as well
 lab: install ## open the first notebook in JupyterLab (ARGS="--port=9999 --ip=0.0.0.0")
 	@$(PY) -m scripts.lab $(ARGS)
 
-check: lint types ## style, types, links, spelling, every unit test: before each commit (2 minutes on two cores)
+check: lint types javascript ## style, types, links, spelling, every unit test: before each commit (2 minutes on two cores)
 	$(PYTEST) $(ARGS)
 
 test: check ## check, then each notebook once, installing, the site, assignments, a browser (4 minutes)
@@ -109,6 +109,9 @@ lint: install-dev ## check style, spelling, links, headings and alternative text
 types: install-dev ## check types, and that imports follow docs/architecture.md
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
+
+javascript: ## check style, types and numbers of the live figures' JavaScript, where there is node
+	@sh scripts/javascript.sh
 
 format: install-dev ## put style right
 	@$(PY) -m ruff check --fix .

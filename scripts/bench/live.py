@@ -17,7 +17,7 @@ from vae_utils import data
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.types import LatentModel
 from vae_utils.widgets import code_map
-from vae_utils.widgets.figure import JS
+from vae_utils.widgets.figure import joined
 from vae_utils.widgets.packing import pack
 
 LOOP = """([packed, n]) => {
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
             page = browser.new_page()
             page.goto(path.as_uri())
             first.append(page.evaluate("ended - began"))
-        loop = LOOP % (JS / "decoder.js").read_text(encoding="utf-8")
+        loop = LOOP % joined("decoder.js")
         decodes, painted = page.evaluate(loop, [packed, 50])
         frames, moved = page.evaluate(FRAMES, 120)
     print(f"Live figures ({os.cpu_count()} cores, Chromium): code map of two models, {len(html) / 1e6:.2f} MB")

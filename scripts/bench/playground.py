@@ -19,29 +19,27 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from scripts.bench.browser import headless
+from scripts.bench.browser import as_object, headless
 from vae_utils.widgets.figures.playground import (
     LESSONS,
     N_TRAIN,
-    SOURCE,
     playground_page,
     thumbnails,
 )
 
-NAMES = ("vae", "trainer", "lessons")
 FRAMES = """() => {
     window.frames_ = [];
     const count = (now) => { frames_.push(now); requestAnimationFrame(count); };
     requestAnimationFrame(count);
 }"""
 TRAIN = """({id, seed, steps}) => {
-    const P = VAEPlayground, lesson = P.lessonCalled(id);
+    const P = playground, lesson = P.lessonCalled(id);
     const settings = P.complete({...lesson.settings, seed});
-    const trainer = new P.Trainer(pictures, settings, lesson.then || null);
+    const trainer = new P.Trainer(pictures, settings, lesson.later || null);
     const begun = performance.now();
     const before = [];
     for (let i = 0; i < steps && trainer.step(); i++) {
-        if (lesson.then && trainer.steps === lesson.then.at) before.push(...trainer.heldOut().kl);
+        if (lesson.later && trainer.steps === lesson.later.at) before.push(...trainer.heldOut().kl);
     }
     const seconds = (performance.now() - begun) / 1000, {figures, again, status} = trainer.snapshot(true);
     let apart = 0; // how much the eight pictures that come back differ from the first
@@ -58,8 +56,7 @@ TRAIN = """({id, seed, steps}) => {
 def trainer_page(browser: Browser) -> Page:
     """Open a page with the playground's trainer and its pictures, and no controls."""
     page = browser.new_page()
-    for name in NAMES:
-        page.add_script_tag(content=(SOURCE / f"{name}.js").read_text(encoding="utf-8"))
+    page.add_script_tag(content=as_object("playground", "playground/trainer.js", "playground/lessons.js"))
     x = thumbnails()[0]
     page.evaluate(
         """([train, held]) => {
@@ -77,7 +74,7 @@ def speed(browser: Browser) -> None:
     for width in (8, 16, 32, 64):
         rate = page.evaluate(
             """(width) => {
-                const trainer = new VAEPlayground.Trainer(pictures, {...VAEPlayground.DEFAULTS, width});
+                const trainer = new playground.Trainer(pictures, {...playground.DEFAULTS, width});
                 trainer.advance(500);
                 return trainer.advance(2000) / 2;
             }""",

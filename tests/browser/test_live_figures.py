@@ -16,14 +16,15 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from nbconvert import HTMLExporter
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
+from torch.distributions import Normal, kl_divergence
 
 from tests.browser.live_figures import NEAR, Shown, assert_drawn, assert_map_drawn, pixels
 from tests.browser.pages import watched
 from tests.support.lab_server import Lab, run_all
 from vae_utils import data, evaluation
-from vae_utils.widgets import code_map, traversals, walk
-from vae_utils.widgets.figure import JS, LiveFigure, as_data
+from vae_utils.widgets import beta_slider, code_map, traversals, trick, two_gaussians, walk
+from vae_utils.widgets.figure import LiveFigure, as_data, joined
 from vae_utils.widgets.figures.code_map import plane as plane_of
 from vae_utils.widgets.figures.traversals import effects
 from vae_utils.widgets.packing import pack
@@ -37,8 +38,8 @@ from vae_utils.models import VAE, Autoencoder
 pictures = data.load("digits")
 
 
-def made(kind, numbers):
-    torch.manual_seed(numbers)
+def made(kind, numbers, seed=None):
+    torch.manual_seed(numbers if seed is None else seed)
     model = kind(pictures.shape, numbers, *([pictures.likelihood] if kind is VAE else []))
     with torch.no_grad():
         model.encoder[-1].weight[:numbers] *= 20  # codes well apart
@@ -48,6 +49,7 @@ def made(kind, numbers):
 
 
 pair = {"autoencoder": made(Autoencoder, 2), "VAE": made(VAE, 2)}
+betas = {4: made(VAE, 4, 9), 1 / 16: made(VAE, 4)}
 """
 CELLS = [
     SETUP,
@@ -55,6 +57,9 @@ CELLS = [
     "widgets.walk(pair, pictures)",
     "widgets.traversals(made(VAE, 4), pictures)",
     "widgets.code_map(pair['VAE'], pictures)",
+    "widgets.two_gaussians()",
+    "widgets.trick()",
+    "widgets.beta_slider(betas, pictures, seed=5)",
 ]
 
 
@@ -68,6 +73,7 @@ class Made:
     pictures: data.Dataset
     pair: dict[str, torch.nn.Module]
     four: torch.nn.Module
+    betas: dict[float, torch.nn.Module]
     figures: list[LiveFigure]
     path: Path = Path()
 
@@ -92,17 +98,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         walk(pair, pictures),
         traversals(four, pictures),
         code_map(pair["VAE"], pictures),
+        two_gaussians(),
+        trick(),
+        beta_slider(space["betas"], pictures, seed=5),
     ]
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
     for number, source in enumerate([*CELLS, *["# room to scroll away to\n" + "\n" * 30] * 6]):
         cell = nbformat.v4.new_code_cell(source, execution_count=number + 1)
-        if 1 <= number <= 4:
+        if 1 <= number <= len(figures):
             bundle = figures[number - 1]._repr_mimebundle_()
             cell.outputs = [nbformat.v4.new_output("execute_result", bundle, execution_count=number + 1)]
         notebook.cells.append(cell)
     path = tmp_path_factory.mktemp("live") / "live.ipynb"
     nbformat.write(notebook, path)
-    return Made(pictures, pair, four, figures, path)
+    return Made(pictures, pair, four, space["betas"], figures, path)
 
 
 @pytest.fixture(scope="module")
@@ -112,14 +121,14 @@ def in_lab(browser: Browser, lab: Lab, made: Made) -> Iterator[Shown]:
     with watched(browser) as context:
         page = context.new_page()
         page.goto(lab.url.replace("01_autoencoder", "live"))
-        expect(page.locator(".jp-OutputArea-output img")).to_have_count(4)
+        expect(page.locator(".jp-OutputArea-output img")).to_have_count(7)
         before = page.locator(".jp-OutputArea-output").evaluate_all(
             """outputs => outputs.map(output => ({
                 alt: output.querySelector("img").alt, wide: output.querySelector("img").naturalWidth,
                 canvases: output.querySelectorAll("canvas").length, text: output.innerText.trim() }))"""
         )
         run_all(page)
-        expect(page.locator(".vae-live")).to_have_count(4)
+        expect(page.locator(".vae-live")).to_have_count(7)
         expect(page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')).to_be_attached()
         yield Shown(page, before)
 
@@ -133,7 +142,7 @@ def exported(browser: Browser, made: Made) -> Iterator[Shown]:
     with watched(browser, has_touch=True, offline=True) as context:
         page = context.new_page()
         page.goto(path.as_uri())
-        expect(page.locator(".vae-live")).to_have_count(4)
+        expect(page.locator(".vae-live")).to_have_count(7)
         yield Shown(page)
 
 
@@ -332,6 +341,99 @@ def test_traversals_are_sorted_by_what_they_do(in_lab: Shown, made: Made) -> Non
     assert_drawn(drawn, made.four, [0.0] * 4, made.shape)
 
 
+def numbers(figure: Locator) -> list[float]:
+    """The numbers in what a figure says, in order."""
+    told = figure.locator(".read-out").inner_text().replace("−", "-").replace(",", "")
+    return [float(number) for number in re.findall(r"-?\d+\.?\d*", told)]
+
+
+def test_the_area_of_two_gaussians_is_the_closed_form(in_lab: Shown) -> None:
+    figure, keys = in_lab.figure(4), in_lab.page.keyboard
+    mu, sigma = figure.get_by_role("slider").all()
+    mu.focus()
+    keys.press("Shift+ArrowLeft")
+    sigma.focus()
+    keys.press("End")
+    in_lab.settle()
+    q, p = Normal(0.75, 2.5), Normal(0.0, 1.0)
+    forward, reverse = kl_divergence(q, p).item(), kl_divergence(p, q).item()
+    assert mu.get_attribute("aria-valuetext") == "0.75"
+    told = numbers(figure)
+    assert told[-3:] == pytest.approx([forward, forward, reverse], abs=6e-5)
+    assert told[-5] - told[-4] == pytest.approx(forward, abs=2e-3)  # the areas above and below
+    path = figure.locator(".chart").nth(1).locator("path").first.get_attribute("d")
+    figure.get_by_role("checkbox").check()
+    in_lab.settle()
+    expect(figure).to_contain_text("KL(p ‖ q): area above 0")
+    assert numbers(figure)[-3:] == pytest.approx([reverse, reverse, forward], abs=6e-5)
+    assert figure.locator(".chart").nth(1).locator("path").first.get_attribute("d") != path
+
+
+def test_the_tricks_gradients_are_autograds(in_lab: Shown) -> None:
+    figure, keys = in_lab.figure(5), in_lab.page.keyboard
+    figure.get_by_role("slider", name="μ").focus()
+    keys.press("Shift+ArrowRight")
+    figure.get_by_role("slider", name="σ").focus()
+    keys.press("Shift+ArrowLeft")
+    in_lab.settle()
+    epsilon, z, mu, sigma, *rest = (
+        numbers(figure)[:1] + numbers(figure)[4:5] + numbers(figure)[1:3] + numbers(figure)[5:]
+    )
+    assert (mu, sigma) == (1.5, 0.5)
+    parts = [torch.tensor(value, requires_grad=True) for value in (mu, sigma)]
+    draw = parts[0] + parts[1] * in_lab.state(5)["epsilon"]
+    ((draw - 5) ** 2).backward()
+    assert z == pytest.approx(draw.item(), abs=0.01)
+    assert rest[1:3] == pytest.approx([part.grad.item() for part in parts], abs=0.01)
+    assert epsilon == pytest.approx(in_lab.state(5)["epsilon"], abs=0.01)
+    assert len(in_lab.state(5)["trail"]) == 1  # losses at another sigma belong to another curve
+
+
+def test_a_kept_epsilon_stays_and_a_new_one_comes_with_each_move(in_lab: Shown) -> None:
+    figure, keys = in_lab.figure(5), in_lab.page.keyboard
+
+    def moved() -> float:
+        figure.get_by_role("slider", name="μ").focus()
+        keys.press("ArrowRight")
+        in_lab.settle()
+        return in_lab.state(5)["epsilon"]
+
+    kept = {in_lab.state(5)["epsilon"], moved(), moved()}
+    assert len(kept) == 1
+    assert len(in_lab.state(5)["trail"]) == 3
+    figure.get_by_role("checkbox").uncheck()
+    in_lab.settle()
+    assert {in_lab.state(5)["epsilon"]} == kept  # not at the switch itself
+    assert len({moved(), moved()} | kept) == 3
+    before = in_lab.state(5)["epsilon"]
+    figure.get_by_role("checkbox").check()
+    figure.get_by_role("button", name="Roll again").click()
+    in_lab.settle()
+    assert in_lab.state(5)["epsilon"] != before
+
+
+def test_each_beta_shows_what_its_model_draws(in_lab: Shown, made: Made) -> None:
+    figure, keys = in_lab.figure(6), in_lab.page.keyboard
+    x, (_, height, width) = made.pictures.test.x, made.shape
+    noise = torch.randn(6, 4, generator=torch.Generator().manual_seed(5))
+    figure.get_by_role("slider").focus()
+    for press, beta, name in (("Home", 1 / 16, "1/16"), ("ArrowRight", 4, "4")):
+        keys.press(press)
+        in_lab.settle()
+        expect(figure).to_contain_text(f"β = {name}:")
+        model = made.betas[beta]
+        rate, distortion = evaluation.rate_and_distortion(model, x, seed=5)
+        back = evaluation.reconstruct(model, x[:6])
+        told = numbers(figure)[-4:]
+        error = (back - x[:6]).square().flatten(1).sum(1).mean().item()
+        assert told == pytest.approx([rate, distortion, rate + distortion, error], rel=1e-3, abs=0.06)
+        for canvas, row in zip(
+            figure.locator("canvas").all(), (x[:6], back, evaluation.decode(model, noise)), strict=True
+        ):
+            whole = pixels(canvas, (1, height, 6 * width))
+            assert (whole - torch.cat(list(row), -1)).abs().max() <= 2 / 255
+
+
 def test_scrolling_away_and_back_loses_nothing_in_the_dark(in_lab: Shown, lab: Lab, made: Made) -> None:
     in_lab.page.keyboard.press("Control+s")
     expect(in_lab.page.locator(".jp-mod-dirty")).to_have_count(0)
@@ -399,7 +501,7 @@ def test_every_figure_of_the_exported_page_draws(exported: Shown, made: Made) ->
     assert_drawn(exported.figure(1).locator(".road > canvas").nth(1), made.pair["VAE"], start, made.shape)
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", [0, 1, 2, 4, 5, 6])
 def test_it_is_accessible_in_light_and_dark(alone: Callable[..., Page], made: Made, number: int) -> None:
     page = alone(made.figures[number].html)
     for scheme in ("light", "dark"):
@@ -472,7 +574,7 @@ def test_walking_is_calm_for_who_asked_for_less_motion(alone: Callable[..., Page
 
 
 def test_narrow_pages_do_not_scroll_sideways(alone: Callable[..., Page], made: Made) -> None:
-    for figure in made.figures[:3]:
+    for figure in made.figures:
         page = alone(figure.html)
         page.set_viewport_size({"width": 360, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -503,7 +605,7 @@ def test_the_page_decodes_what_pytorch_decodes(alone: Callable[..., Page], name:
     reach = torch.cat([6 * torch.rand(200, 3) - 3, 6 * torch.randint(0, 2, (8, 3)).float() - 3])
     packed = pack(model, reach)
     z = torch.cat([6 * torch.rand(200, 3) - 3, torch.cartesian_prod(*[torch.tensor([-3.0, 3.0])] * 3)])
-    script = (JS / "decoder.js").read_text(encoding="utf-8")
+    script = joined("decoder.js")
     compare = """([packed, codes, ...targets]) => {
         const decode = makeDecoder(packed);
         return targets.map(floats).map((target) => {

@@ -36,7 +36,12 @@ with torch.no_grad():
     model.decoder[0].weight *= 2
     model.decoder[-1].weight *= 10  # and pictures that differ
 """
-CELLS = [SETUP, "widgets.code_map(model, pictures)", "widgets.trick()"]
+OWN = """
+animals = data.load("cats_dogs")
+torch.manual_seed(0)
+own = widgets.draw_your_own(VAE(animals.shape, 2, animals.likelihood, hidden=(16, 16)), animals)
+"""
+CELLS = [SETUP, "widgets.code_map(model, pictures)", f"{OWN}own"]
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +69,6 @@ def opened(page: Page, lab: Lab, made: tuple[data.Dataset, VAE]) -> Page:
     cells = [new_code_cell(source, execution_count=i + 1) for i, source in enumerate(CELLS)]
     figure = widgets.code_map(model, pictures)
     cells[1].outputs = [new_output("execute_result", figure._repr_mimebundle_(), execution_count=2)]
-    static = {"text/html": widgets.trick().static(), "text/plain": "[Figure]"}  # as `make notebooks` stores it
-    cells[2].outputs = [new_output("display_data", static)]
     name = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = new_notebook(cells=[new_markdown_cell("# Figures"), *cells], metadata={"kernelspec": name})
     nbformat.write(notebook, lab.folder / "notebooks" / NAME)
@@ -127,17 +130,16 @@ def test_after_a_run_the_figure_takes_the_pictures_place(opened: Page, made: tup
     assert z == pytest.approx(code.tolist(), abs=1e-5)
 
 
-def test_keys_move_mu_in_the_trick(opened: Page) -> None:
-    figure, trick = widgets.trick(), output(opened, 2)
-    says(trick, "z = 1.0 + 1.0")
-    assert same(trick, figure)
-    slider(trick, "μ").focus()
-    opened.keyboard.press("ArrowRight")
-    says(trick, "z = 1.1 + 1.0")
-    figure.controls[0].value = 1.1
-    assert same(trick, figure)
-    opened.keyboard.press("ArrowRight")  # drawn ahead by now
-    says(trick, "z = 1.2 + 1.0")
-    figure.controls[0].value = 1.2
-    assert same(trick, figure)
-    expect(slider(trick, "μ")).to_have_attribute("aria-valuetext", "1.2")
+def test_keys_move_a_slider_of_a_kernel_widget(opened: Page) -> None:
+    space: dict = {}
+    exec(SETUP + OWN, space)
+    figure, shown = space["own"], output(opened, 2)
+    says(shown, "Yours: species 0.00")
+    assert same(shown, figure)
+    slider(shown, "species").focus()
+    for value in (0.05, 0.1):
+        opened.keyboard.press("ArrowRight")
+        says(shown, f"Yours: species {value:.2f}")
+        figure.controls[0].value = value
+        assert same(shown, figure)
+    expect(slider(shown, "species")).to_have_attribute("aria-valuetext", "0.10")

@@ -18,8 +18,8 @@ from vae_utils import data, evaluation
 from vae_utils.likelihoods import Bernoulli, Gaussian
 from vae_utils.models import VAE, Autoencoder
 from vae_utils.training import fit
-from vae_utils.widgets import code_map, traversals, walk
-from vae_utils.widgets.figure import JS, as_script
+from vae_utils.widgets import beta_slider, code_map, traversals, trick, two_gaussians, walk
+from vae_utils.widgets.figure import IMPORT, JS, as_script, joined
 from vae_utils.widgets.figures.walk import true_walk
 from vae_utils.widgets.packing import pack
 from vae_utils.widgets.pictures import Codes, choose, encode, sprite
@@ -284,25 +284,95 @@ def test_the_same_call_gives_two_figures_that_do_not_share_a_name(pictures):
     assert first != second
 
 
+# Charts
+
+
+@pytest.mark.parametrize(("figure", "wrong"), [(trick, {"mu": 9}), (trick, {"sigma": 0}), (trick, {"target": 7})])
+def test_settings_out_of_range_are_named(figure, wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} is .*; it must lie between"):
+        figure(**wrong)
+
+
+def test_other_settings_out_of_range_are_named():
+    for figure, wrong in ((trick, {"draws": 10}), (two_gaussians, {"mu": -3}), (two_gaussians, {"sigma": 0.1})):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} is "):
+            figure(**wrong)
+
+
+def test_the_tricks_seed_decides_its_noise():
+    assert [payload(trick(seed=seed))["epsilon"] for seed in (3, 3)] == [payload(trick(seed=3))["epsilon"]] * 2
+    assert payload(trick(seed=3))["epsilon"] != payload(trick(seed=4))["epsilon"]
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    models = {}
+    for seed, beta in enumerate((4, 1, 1 / 16)):
+        torch.manual_seed(seed)
+        models[beta] = VAE((1, 8, 8), 3, Bernoulli(), hidden=(16, 16))
+    return models
+
+
+def test_the_beta_slider_begins_near_one_and_is_sorted(sweep, pictures):
+    record = {"runs": [{"dataset": name, "rate": [1, 2], "distortion": [9, 3]} for name in ("digits", "mnist")]}
+    sent = payload(beta_slider(sweep, pictures, record=record, dataset="digits"))
+    assert [model["name"] for model in sent["models"]] == ["1/16", "1", "4"]
+    assert (sent["start"], len(sent["runs"])) == (1, 1)
+    for model, beta in zip(sent["models"], (1 / 16, 1, 4), strict=True):
+        rate, distortion = evaluation.rate_and_distortion(sweep[beta], pictures.test.x, seed=0)
+        assert (model["rate"], model["distortion"]) == pytest.approx((rate, distortion), rel=1e-5)
+
+
+def test_wrong_sweeps_are_named(sweep, pictures):
+    other = VAE((1, 8, 8), 4, Bernoulli(), hidden=(16, 16))
+    spoiled = VAE((1, 8, 8), 3, Bernoulli(), hidden=(16, 16))
+    with torch.no_grad():
+        spoiled.decoder[0].weight[0, 0] = torch.nan
+    for models, error, says in (
+        ([sweep[1]], TypeError, "dictionary"),
+        ({1: sweep[1]}, TypeError, "two models"),
+        ({"1": sweep[1], 4: sweep[4]}, ValueError, "'1' is no beta"),
+        ({1: sweep[1], 4: Autoencoder((1, 8, 8), 3)}, TypeError, "beta = 4 is no VAE"),
+        ({1: sweep[1], 4: other}, ValueError, "one length"),
+        ({1: sweep[1], 4: spoiled}, ValueError, "beta = 4 has weights"),
+    ):
+        with pytest.raises(error, match=says):
+            beta_slider(models, pictures)
+    with pytest.raises(ValueError, match="samples"):
+        beta_slider(sweep, pictures, samples=0)
+    with pytest.raises(ValueError, match="to show"):
+        beta_slider(sweep, pictures, shown=torch.zeros(2, 3, 8, 8))
+
+
+def test_modules_are_joined_once_each_after_what_they_need():
+    script = joined("walk.js", "traversals.js")
+    assert script.count("function openSprite(") == 1
+    assert script.index("function makeDecoder(") < script.index("function walk(") < script.index("function traversals(")
+    assert not re.search(r"^(import|export) ", script, re.MULTILINE)
+
+
 # Stored in the notebooks
 
 
 def test_stored_figures_hold_the_scripts_of_today(notebooks):
     """A change of js/ asks for `make notebooks`: what readers open is what the notebooks have stored."""
-    files = [file for file in JS.rglob("*") if file.suffix in (".js", ".css")]
+    alone = {file.name: own(file) for file in JS.rglob("*.js")}
+    alone |= {file.name: as_script(file.read_text(encoding="utf-8"))[1:-1] for file in JS.rglob("*.css")}
     found, old = set(), set()
     for notebook in notebooks:
         for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
             for output in cell.get("outputs", ()):
                 html = "".join(output.get("data", {}).get("text/html", ""))
-                for file in files if "data-live=" in html else ():
-                    text = file.read_text(encoding="utf-8")
-                    as_stored = str if file.suffix == ".js" else lambda css: as_script(css)[1:-1]
-                    whole, first = as_stored(text), as_stored(text.splitlines()[0])
-                    if first in html:
-                        found.add(file.name)
-                        if whole not in html:
-                            old.add(f"{notebook.name}: {file.name}")
+                for name, text in alone.items() if "data-live=" in html else ():
+                    if text[:60] in html:
+                        found.add(name)
+                        if text not in html:
+                            old.add(f"{notebook.name}: {name}")
     later = {"traversals.js", "walk.js"}  # figures of what lives in the code, which no notebook shows yet
-    assert found | later == {file.name for file in files}
+    assert found | later == set(alone)
     assert sorted(old) == []
+
+
+def own(file):
+    """A module's part of a joined script."""
+    return re.sub(r"^export ", "", IMPORT.sub("", file.read_text(encoding="utf-8")), flags=re.MULTILINE)

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from scripts.bench.browser import as_object
 from tests.support import chromium
 from vae_utils.likelihoods import Gaussian
 from vae_utils.losses import gaussian_kl
@@ -27,7 +28,7 @@ from vae_utils.objectives import vae_loss
 from vae_utils.start import start_at_mean
 from vae_utils.widgets.figures import playground
 
-thumbnails, SOURCE = playground.thumbnails, playground.SOURCE
+thumbnails = playground.thumbnails
 NOISES = ("on", "cut", "off", "none")
 AVERAGED = ("none", "pixels", "code", "both")
 BATCH, SIGMA = 8, 0.15
@@ -47,8 +48,7 @@ class Page:
     def _open(self, path: str) -> playwright.Page:
         self.playwright = playwright.sync_playwright().start()
         page = self.playwright.chromium.launch(executable_path=path, args=chromium.OPTIONS).new_page()
-        for name in ("vae.js", "trainer.js", "lessons.js"):
-            page.add_script_tag(content=(SOURCE / name).read_text(encoding="utf-8"))
+        page.add_script_tag(content=as_object("playground", "playground/trainer.js", "playground/lessons.js"))
         return page
 
     def evaluate(self, script: str, given: object = None) -> Any:
@@ -69,7 +69,7 @@ def page() -> Iterator[Page]:
 
 
 RUN = """({shape, theta, x, epsilons, settings, lr}) => {
-    const P = VAEPlayground, model = new P.VAE(shape.pixels, shape.width, shape.sigma, shape.batch);
+    const P = playground, model = new P.VAE(shape.pixels, shape.width, shape.sigma, shape.batch);
     model.theta.set(theta);
     const adam = new P.Adam(model.theta.length), terms = [];
     let gradient = null;
@@ -180,7 +180,7 @@ def test_it_starts_as_fit_does(page: Page) -> None:
     mean = torch.rand(3, 4, 4, dtype=torch.float64)
     started = page.evaluate(
         """({theta, mean}) => {
-            const model = new VAEPlayground.VAE(48, 8, 0.15, 8);
+            const model = new playground.VAE(48, 8, 0.15, 8);
             model.theta.set(theta);
             model.startAtMean(mean);
             return Array.from(model.theta);
@@ -194,8 +194,8 @@ def test_it_starts_as_fit_does(page: Page) -> None:
 def test_weights_start_as_pytorchs_layers_do(page: Page) -> None:
     parts = page.evaluate(
         """() => {
-            const model = new VAEPlayground.VAE(768, 16, 0.15);
-            model.randomize(new VAEPlayground.Random(0));
+            const model = new playground.VAE(768, 16, 0.15);
+            model.randomize(new playground.Random(0));
             return Object.fromEntries(Object.entries(model.weight).map(([name, part]) => [name, Array.from(part)]));
         }"""
     )
@@ -224,7 +224,7 @@ def mulberry32(seed: int, n: int) -> list[float]:
 def test_noise_is_seeded_and_normal(page: Page) -> None:
     found = page.evaluate(
         """() => {
-            const {Random} = VAEPlayground, random = new Random(7), normals = new Random(1).normals(20000);
+            const {Random} = playground, random = new Random(7), normals = new Random(1).normals(20000);
             return {uniforms: [1, 2, 3].map(() => random.uniform()), normals: Array.from(normals),
                     again: Array.from(new Random(1).normals(3)), order: Array.from(new Random(2).order(100))};
         }"""
@@ -247,7 +247,7 @@ def train_in_page(page: Page, pictures: Tensor, settings: dict, steps: int) -> d
     """
     return page.evaluate(
         """({train, held, settings, steps}) => {
-            const P = VAEPlayground, bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+            const P = playground, bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
             const pictures = {pixels: 768, train: bytes(train), held: bytes(held)};
             const trainer = new P.Trainer(pictures, P.complete(settings));
             const theta = settings.tell ? Array.from(trainer.model.theta) : [], batches = [], epsilons = [];
@@ -324,7 +324,7 @@ def test_the_distance_from_the_prior_is_frechets(page: Page) -> None:
     mu = torch.randn(500, 2, generator=generator).double() @ torch.tensor([[2.0, 0.7], [0.0, 0.3]]).double() + 0.4
     sd = torch.rand(500, 2, generator=generator).double()
     found = page.evaluate(
-        "({mu, sd}) => VAEPlayground.distanceFromPrior(mu, sd, 500)",
+        "({mu, sd}) => playground.distanceFromPrior(mu, sd, 500)",
         {"mu": mu.flatten().tolist(), "sd": sd.flatten().tolist()},
     )
     center = mu.mean(0)
@@ -332,7 +332,7 @@ def test_the_distance_from_the_prior_is_frechets(page: Page) -> None:
     root = torch.linalg.eigvalsh(spread).sqrt()  # the square root of a product with I is that of the matrix itself
     wanted = (center.square().sum() + spread.trace() + 2 - 2 * root.sum()).sqrt().item()
     assert found == pytest.approx(wanted, rel=1e-9)
-    assert page.evaluate("VAEPlayground.distanceFromPrior([0, 0, 0, 0], [1, 1, 1, 1], 2)") == pytest.approx(0)
+    assert page.evaluate("playground.distanceFromPrior([0, 0, 0, 0], [1, 1, 1, 1], 2)") == pytest.approx(0)
 
 
 @pytest.mark.parametrize(("lr", "reason"), [(10, "no longer a finite number"), (0.3, "far above where it started")])
@@ -346,7 +346,7 @@ def test_a_run_that_diverges_stops_with_numbers(page: Page, lr: float, reason: s
 def test_a_plan_changes_the_settings_at_its_step(page: Page) -> None:
     found = page.evaluate(
         """() => {
-            const P = VAEPlayground, grey = new Uint8Array(768 * P.BATCH);
+            const P = playground, grey = new Uint8Array(768 * P.BATCH);
             const pictures = {pixels: 768, train: grey, held: grey};
             const settings = {...P.DEFAULTS, width: 8};
             const trainer = new P.Trainer(pictures, settings, {at: 3, settings: {beta: 80}}), betas = [];
@@ -364,26 +364,28 @@ def test_a_plan_changes_the_settings_at_its_step(page: Page) -> None:
 
 
 def test_settings_survive_an_address(page: Page) -> None:
-    settings = {"beta": 0.3, "lr": 0.02, "width": 64, "noise": "cut", "averaged": "both", "seed": 41}
-    text = page.evaluate("(s) => VAEPlayground.toHash(VAEPlayground.complete(s), null)", settings)
-    assert text == "beta=0.3&lr=0.02&width=64&noise=cut&averaged=both&seed=41"
-    assert page.evaluate("(text) => VAEPlayground.fromHash('#' + text).settings", text) == settings
-    assert page.evaluate("VAEPlayground.toHash(VAEPlayground.DEFAULTS, VAEPlayground.LESSONS[0])") == ""
+    settings = {"beta": 0.3, "lr": 0.02, "width": 64, "noise": "cut", "averaged": "both"}
+    settings |= {"plane": "shuffled", "seed": 41}
+    text = page.evaluate("(s) => playground.toHash(playground.complete(s), null)", settings)
+    assert text == "beta=0.3&lr=0.02&width=64&noise=cut&averaged=both&plane=shuffled&seed=41"
+    assert page.evaluate("(text) => playground.fromHash('#' + text).settings", text) == settings
+    assert page.evaluate("playground.toHash(playground.DEFAULTS, playground.LESSONS[0])") == ""
     for lesson in playground.LESSONS[1:]:
-        found = page.evaluate("(id) => VAEPlayground.fromHash(`#lesson=${id}&seed=3`)", lesson)
+        found = page.evaluate("(id) => playground.fromHash(`#lesson=${id}&seed=3`)", lesson)
         assert (found["lesson"]["id"], found["settings"]["seed"]) == (lesson, 3)
-        assert page.evaluate("(f) => VAEPlayground.toHash(f.settings, f.lesson)", found) == f"lesson={lesson}&seed=3"
+        assert page.evaluate("(f) => playground.toHash(f.settings, f.lesson)", found) == f"lesson={lesson}&seed=3"
 
 
 @pytest.mark.parametrize("hash", ["", "#", "#a-heading", "#beta", "#other=3", "#beta=2&other=3"])
 def test_other_addresses_are_left_alone(page: Page, hash: str) -> None:
-    assert page.evaluate("(hash) => VAEPlayground.fromHash(hash)", hash) is None
+    assert page.evaluate("(hash) => playground.fromHash(hash)", hash) is None
 
 
 def test_nonsense_in_an_address_becomes_the_nearest_that_works(page: Page) -> None:
     hash = "#beta=-3&lr=NaN&width=33&noise=<b>&averaged=&seed=1e99&lesson=none"
-    found = page.evaluate("(hash) => VAEPlayground.fromHash(hash).settings", hash)
-    assert found == {"beta": 0, "lr": 0.005, "width": 32, "noise": "on", "averaged": "none", "seed": 999_999}
+    found = page.evaluate("(hash) => playground.fromHash(hash).settings", hash)
+    defaults = page.evaluate("playground.DEFAULTS")
+    assert found == defaults | {"beta": 0, "lr": 0.005, "width": 32, "noise": "on", "averaged": "none", "seed": 999_999}
 
 
 @pytest.mark.parametrize(
@@ -404,22 +406,22 @@ def test_nonsense_in_an_address_becomes_the_nearest_that_works(page: Page) -> No
     ],
 )
 def test_what_is_trained_is_said_with_the_weight_that_the_loss_has(page: Page, settings: dict, says: str) -> None:
-    told = page.evaluate("(some) => VAEPlayground.trained(VAEPlayground.complete(some), 768)", settings)
+    told = page.evaluate("(some) => playground.trained(playground.complete(some), 768)", settings)
     assert says in told
-    weights = page.evaluate("(some) => VAEPlayground.weights(VAEPlayground.complete(some), 768)", settings)
+    weights = page.evaluate("(some) => playground.weights(playground.complete(some), 768)", settings)
     for number in re.findall(r"\+ ([\d.]+) ·", told):
         assert float(number) == pytest.approx(weights["kl"] / weights["nll"], rel=5e-3)
 
 
 def test_python_and_the_page_agree_on_what_there_is(page: Page) -> None:
     P = page.evaluate(
-        """(({SIDE, BATCH, SHOWN, SIGMA, DEFAULTS, RANGES, WIDTHS, NOISES, AVERAGED, LESSONS}) =>
-            ({SIDE, BATCH, SHOWN, SIGMA, DEFAULTS, RANGES, WIDTHS, NOISES, AVERAGED, LESSONS}))(VAEPlayground)"""
+        "Object.fromEntries(Object.entries(playground).filter(([, value]) => typeof value !== 'function'))"
     )
     for name, value in (("SIDE", P["SIDE"]), ("N_HELD", P["BATCH"]), ("SHOWN", P["SHOWN"]), ("SIGMA", P["SIGMA"])):
         assert getattr(playground, name) == value, name
     assert {name: tuple(ends) for name, ends in P["RANGES"].items()} == playground.RANGES
     choices = {"width": P["WIDTHS"], "noise": P["NOISES"], "averaged": P["AVERAGED"]}
+    choices["plane"] = P["PLANE_NAMES"]
     assert {name: tuple(values) for name, values in choices.items()} == playground.CHOICES
     assert tuple(lesson["id"] for lesson in P["LESSONS"]) == playground.LESSONS
     defaults = {name: value.default for name, value in signature(playground.playground).parameters.items()}

@@ -1,9 +1,9 @@
-"""Models and pictures as live figures take them: checked, encoded, chosen, and packed into one image."""
+"""Models and pictures as figures take them: checked, encoded, chosen, and packed into one image."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,51 @@ def as_models(model: LatentModel | Mapping[str, LatentModel], pictures: Dataset)
     if not model:
         raise ValueError("There is no model to show: pass one, or a dict of several by name.")
     return dict(model)
+
+
+def check_model(
+    model: LatentModel, shape: Sequence[int], name: str = "the model", latent_dim: int | None = None
+) -> None:
+    """Check that a model encodes pictures of this shape (C, H, W), to codes of `latent_dim` numbers unless None.
+
+    Raises:
+        TypeError: It is not such a model.
+        ValueError: It takes another shape, has other codes, or its weights are not finite.
+    """
+    if not isinstance(model, nn.Module) or not all(
+        callable(getattr(model, part, None)) for part in ("encode", "decode")
+    ):
+        raise TypeError(
+            f"{name} must be an autoencoder or a VAE with `encode` and `decode`, as in vae_utils.models, "
+            f"but it is {kind(model)}."
+        )
+    for part, weights in model.named_parameters():
+        if not torch.isfinite(weights).all():
+            raise ValueError(f"{name} has weights that are not finite numbers ({part}): train it again, more slowly.")
+    takes = tuple(getattr(model, "shape", shape))
+    if takes != tuple(shape):
+        raise ValueError(f"{name} takes pictures {takes}, but these are {tuple(shape)}: use those it was trained on.")
+    numbers = encode(model, torch.full((1, *shape), 0.5), name).numbers
+    if latent_dim is not None and numbers != latent_dim:
+        raise ValueError(
+            f"{name} has codes of {numbers} numbers; this figure draws a plane and needs {latent_dim}: "
+            f"train one with latent_dim={latent_dim}."
+        )
+
+
+def test_pictures(pictures: Dataset | Tensor) -> Tensor:
+    """Return a data set's test pictures, or the tensor itself, as (n, C, H, W) in [0, 1].
+
+    Raises:
+        TypeError: It is neither a data set nor a tensor.
+        ValueError: It has another shape, or no picture.
+    """
+    x = pictures.test.x if isinstance(pictures, Dataset) else pictures
+    if not isinstance(x, Tensor):
+        raise TypeError(f"pictures must be a data set of vae_utils.data or a tensor, not {kind(x)}.")
+    if x.ndim != 4 or len(x) == 0:
+        raise ValueError(f"pictures must have shape (n, C, H, W), but theirs is {tuple(x.shape)}.")
+    return floats(x)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ipywidgets
 import torch
 from torch import Tensor
 
@@ -15,18 +14,11 @@ from ... import plots
 from ...data import Dataset
 from ...evaluation import decode, rate_and_distortion, reconstruct
 from ...types import VariationalModel
-from ..kernel import (
-    Frame,
-    KernelFigure,
-    Sheet,
-    at,
-    check_model,
-    course_style,
-    new_figure,
-    picture_size,
-    strip,
-    test_pictures,
-)
+from ..figure import LiveFigure, live_figure
+from ..pictures import check_model, sprite, test_pictures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST = 6  # pictures in a row
 
@@ -40,7 +32,7 @@ def beta_slider(
     dataset: str | None = None,
     samples: int = MOST,
     seed: int = 0,
-) -> KernelFigure:
+) -> LiveFigure:
     """Show a slider over VAEs trained with several values of beta.
 
     Left: the rate-distortion curve, with the chosen model's point. Right: pictures, their reconstructions, and new
@@ -69,40 +61,29 @@ def beta_slider(
     runs = [run for run in (record or {}).get("runs", []) if dataset in (None, run["dataset"])]
     latent_dim = next(iter(models.values())).latent_dim
     noise = torch.randn(samples, latent_dim, generator=torch.Generator().manual_seed(seed))
-    terms = {beta: rate_and_distortion(model, x, seed=seed) for beta, model in models.items()}
-    rows = {beta: (reconstruct(model, shown), decode(model, noise)) for beta, model in models.items()}
-    error = {beta: (back - shown).square().flatten(1).sum(1).mean().item() for beta, (back, _) in rows.items()}
-
-    betas = list(models)
-    start = min(betas, key=lambda beta: abs(math.log(max(beta, 1e-9))))
-    slider = ipywidgets.SelectionSlider(
-        options=[(name_of(beta), beta) for beta in betas],
-        value=start,
-        description="β",
-        continuous_update=True,
-        style={"description_width": "initial"},
-        layout={"width": "420px", "max_width": "100%"},
+    told, drawn = [], [shown]
+    for beta, model in models.items():
+        rate, distortion = rate_and_distortion(model, x, seed=seed)
+        back = reconstruct(model, shown)
+        error = (back - shown).square().flatten(1).sum(1).mean().item()
+        told.append({"name": name_of(beta), "rate": rate, "distortion": distortion, "error": error})
+        drawn += [back, decode(model, noise)]
+    start = min(range(len(models)), key=lambda i: abs(math.log(max(list(models)[i], 1e-9))))
+    data = {
+        "models": told,
+        "start": start,
+        "runs": [{"rate": run["rate"], "distortion": run["distortion"]} for run in runs],
+        "pictures": sprite(torch.cat(drawn)),
+        "shown": len(shown),
+        "samples": samples,
+    }
+    rows = {"picture": shown, "comes back": drawn[1 + 2 * start], "new": drawn[2 + 2 * start]}
+    now = told[start]
+    alt = (
+        f"Rates and distortions of {len(told)} models, with a point at rate {now['rate']:.1f}, distortion "
+        f"{now['distortion']:.0f}; {len(shown)} pictures, what comes back at β = {now['name']}, and {samples} new ones."
     )
-    sheet, parts = _figure(shown, samples, terms, runs)
-
-    def render(beta: float) -> Frame:
-        rate, distortion = terms[beta]
-        parts["point"].set_data([rate], [distortion])
-        back, new = rows[beta]
-        columns = zip((parts["real"], parts["back"], parts["new"]), (shown, back, new), strict=True)
-        sheet.paste({ax: picture for axes, row in columns for ax, picture in zip(axes, row, strict=True)})
-        text = (
-            f"β = {name_of(beta)}: the code costs {rate:.2f} nats (rate R), the distortion D is {distortion:.1f} "
-            f"nats above its floor, D + R = {distortion + rate:.1f}.\n"
-            f"The pictures above come back with a squared error of {error[beta]:.2f} on average."
-        )
-        alt = (
-            f"Rates and distortions of {len(betas)} models, with a point at rate {rate:.1f}, distortion "
-            f"{distortion:.0f}; {len(shown)} pictures, what comes back at β = {name_of(beta)}, and {samples} new ones."
-        )
-        return Frame(sheet.image(), alt, text)
-
-    return KernelFigure([slider], render)
+    return live_figure("betaSlider", data, "beta_slider.js", _still(told, start, runs, rows), alt)
 
 
 def name_of(beta: float) -> str:
@@ -129,23 +110,22 @@ def _checked(models: Mapping[float, VariationalModel], shape: tuple[int, ...]) -
     return {beta: models[beta] for beta in sorted(models)}
 
 
-def _figure(
-    shown: Tensor, samples: int, terms: Mapping[float, tuple[float, float]], runs: Sequence[Mapping[str, Any]]
-) -> tuple[Sheet, dict[str, Any]]:
-    with course_style():
-        shape = shown.shape[1:]
-        columns, (width, height) = max(len(shown), samples), picture_size(shape, 0.75)
-        figure = new_figure(4.62 + columns * (width + 0.06), max(3 * height + 0.4, 2.6), "none")
-        middle = (figure.get_size_inches()[1] - 3 * height - 0.24) / 2
-        real, back, new = (
-            strip(figure, 4.58, middle + i * (height + 0.12), shape, 0.75, n, name)
-            for i, n, name in ((2, len(shown), "picture"), (1, len(shown), "comes back"), (0, samples, "new"))
-        )
-        ax = at(figure, 0.7, 0.5, 2.75, figure.get_size_inches()[1] - 0.7)
-        for run in runs:
-            ax.plot(run["rate"], run["distortion"], color=plots.GREY, lw=0.8)
-        rates, distortions = zip(*terms.values(), strict=True)
-        ax.plot(rates, distortions, "o-", color=plots.GREEN, ms=4, lw=1.5)
-        ax.set(xlabel="rate R in nats", ylabel="distortion D above its floor")
-        point = ax.plot([], [], "o", color=plots.VERMILION, ms=10)[0]
-        return Sheet(figure, [point]), {"point": point, "real": real, "back": back, "new": new}
+def _still(
+    told: Sequence[Mapping[str, Any]], start: int, runs: Sequence[Mapping[str, Any]], rows: Mapping[str, Tensor]
+) -> Figure:
+    import matplotlib.pyplot as plt
+
+    figure, (plane, right) = plt.subplots(1, 2, figsize=(7.6, 2.9), width_ratios=(1, 1.2))
+    for run in runs:
+        plane.plot(run["rate"], run["distortion"], color=plots.GREY, lw=0.8)
+    rates, distortions = ([model[part] for model in told] for part in ("rate", "distortion"))
+    plane.plot(rates, distortions, "o-", color=plots.GREEN, ms=4, lw=1.5)
+    plane.plot(rates[start], distortions[start], "o", color=plots.VERMILION, ms=9)
+    plane.set(xlabel="rate R in nats", ylabel="distortion D above its floor")
+    right.set_axis_off()
+    widest = max(map(len, rows.values()))
+    for i, (name, row) in enumerate(rows.items()):
+        ax = right.inset_axes((0, 0.7 - 0.34 * i, len(row) / widest, 0.24))
+        plots.picture(ax, plots.mosaic(row, len(row)))
+        ax.set_title(name, fontsize=9)
+    return figure

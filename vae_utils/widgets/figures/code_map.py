@@ -65,7 +65,7 @@ def code_map(model: LatentModel | Mapping[str, LatentModel], pictures: Dataset) 
         f"The codes of {len(chosen)} real pictures as dots on a plane, {' and '.join(models)}, "
         f"and the {cat} and the {dog} as drawn from their codes."
     )
-    return live_figure("codeMap", data, ["code_map.js"], still(models, codes, pictures, chosen), alt)
+    return live_figure("codeMap", data, "code_map.js", still(models, codes, pictures, chosen), alt)
 
 
 def plane(codes: Codes) -> Tensor:

@@ -7,34 +7,25 @@ encoder would double the weights stored in the notebook (its first layer has 0.2
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-import ipywidgets
 import torch
 from torch import Tensor
 
 from ... import plots
 from ...data import Dataset, draw
 from ...data.drawing import FACTORS
-from ...evaluation import decode, encode
+from ...evaluation import decode
 from ...types import LatentModel
-from ..kernel import (
-    Frame,
-    KernelFigure,
-    Sheet,
-    at,
-    check_model,
-    course_style,
-    describe,
-    encode_cloud,
-    new_figure,
-    picture_axes,
-    row,
-    slider,
-)
+from ..kernel import KernelFigure, new_figure, slider
+from ..pictures import Codes, check_model, encode, kind
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Ellipse
 
 USUAL = ("species", "ears", "warmth", "tone", "light", "tilt", "muzzle", "eyes")
 DOTS = 1000  # test codes on the plane
@@ -56,7 +47,7 @@ def draw_your_own(
         ValueError: Models, data set or factors do not fit.
     """
     if not isinstance(pictures, Dataset):
-        raise TypeError(f"pictures must be a data set of vae_utils.data, not {describe(pictures)}.")
+        raise TypeError(f"pictures must be a data set of vae_utils.data, not {kind(pictures)}.")
     if pictures.test.factors is None or set(pictures.test.factors) != set(FACTORS):
         raise ValueError(
             f"This figure draws cats and dogs from their true factors, which {pictures.name} does not have: "
@@ -71,35 +62,40 @@ def draw_your_own(
     for name, model in named.items():
         check_model(model, pictures.shape, name or "the model", latent_dim=2)
 
-    sliders = [_slider(name) for name in factors]
-    codes = {name: encode(model, pictures.test.x[:DOTS]) for name, model in named.items()}
-    sheet, parts = _figure(codes, pictures)
-    size = pictures.shape[1]
+    sliders = [
+        slider(name, low, high, usual, (high - low) / 20) for name in factors for low, high, usual in [FACTORS[name]]
+    ]
+    figure, yours, planes = _figure(
+        {name: encode(model, pictures.test.x[:DOTS]) for name, model in named.items()}, pictures
+    )
 
-    def render(*values: float) -> Frame:
+    def render(*values: float) -> tuple[str, str]:
         chosen = dict(zip(factors, values, strict=True))
-        x = drawn(chosen, size)
-        pasted = {parts["yours"]: x}
+        x = drawn(chosen, pictures.shape[1])
+        yours.set_data(plots.to_image(x))
         lines, places = [], []
-        for name, model in named.items():
-            mu, sigma = encode_cloud(model, x[None])
-            back = decode(model, mu)[0]
-            pasted[parts[name]["back"]] = back
-            _move(parts[name], mu[0].tolist(), None if sigma is None else sigma[0].tolist())
+        for (name, model), plane in zip(named.items(), planes, strict=True):
+            code = encode(model, x[None], name)
+            back = decode(model, code.center)[0]
+            plane.move(code, back)
             error = (back - x).square().sum().item()
-            place = f"({mu[0, 0]:.2f}, {mu[0, 1]:.2f})"
-            cloud = f", σ = ({sigma[0, 0]:.2f}, {sigma[0, 1]:.2f})" if sigma is not None else ""
+            place = pair(code.center)
+            cloud = f", σ = {pair(code.width)}" if code.width is not None else ""
             meaning = "μ" if cloud else "code"
             lines.append(f"{name or 'The model'}: {meaning} = {place}{cloud}; squared error {error:.1f}.")
             places.append(f"{name + ' ' if name else ''}at {place}")
-        sheet.paste(pasted)
         drawing = ", ".join(f"{name} {value:.2f}" for name, value in chosen.items())
         alt = (
             f"An animal drawn with {drawing}; its place among the test codes, {' and '.join(places)}; what comes back."
         )
-        return Frame(sheet.image(), alt, "\n".join([f"Yours: {drawing}.", *lines]))
+        return alt, "\n".join([f"Yours: {drawing}.", *lines])
 
-    return KernelFigure(sliders, render, row(*sliders))
+    return KernelFigure(figure, sliders, render)
+
+
+def pair(numbers: Tensor) -> str:
+    """Return two numbers (1, 2) as a point is written."""
+    return f"({numbers[0, 0]:.2f}, {numbers[0, 1]:.2f})"
 
 
 def drawn(factors: Mapping[str, float], size: int = 32) -> Tensor:
@@ -107,57 +103,50 @@ def drawn(factors: Mapping[str, float], size: int = 32) -> Tensor:
     return torch.from_numpy(draw(size, **factors)).permute(2, 0, 1).float() / 255
 
 
-def _slider(name: str) -> ipywidgets.FloatSlider:
-    low, high, usual = FACTORS[name]
-    control = slider(name, low, high, usual, step=(high - low) / 20)
-    control.readout_format = ".2f"
-    control.layout.width = "225px"
-    return control
+class _Plane(NamedTuple):
+    """What moves on a model's plane, and the picture that comes back."""
+
+    dot: Line2D
+    ring: Line2D  # to spot a small cloud
+    cloud: Ellipse
+    back: AxesImage
+
+    def move(self, code: Codes, back: Tensor) -> None:
+        """Show a code (1, 2) and the picture (C, H, W) that comes back."""
+        self.back.set_data(plots.to_image(back))
+        center = code.center[0].tolist()
+        for part in (self.dot, self.ring):
+            part.set_data(center[:1], center[1:])
+        if code.width is not None:
+            across, up = (4 * code.width[0]).tolist()
+            self.cloud.set(center=center, width=across, height=up)
 
 
-def _move(parts: dict[str, Any], mu: list[float], sigma: list[float] | None) -> None:
-    for part in ("dot", "ring"):
-        parts[part].set_data(mu[:1], mu[1:])
-    if sigma is not None:
-        parts["cloud"].set(center=mu, width=4 * sigma[0], height=4 * sigma[1])
-
-
-def _limits(codes: Tensor, margin: float) -> list[tuple[float, float]]:
-    """Return limits of both axes, of equal span, that hold the codes (n, 2) with some margin."""
-    low, high = codes.amin(0).numpy(), codes.amax(0).numpy()
-    middle, reach = (low + high) / 2, 0.55 * max(high - low) + margin
-    return [(float(center - reach), float(center + reach)) for center in middle]
-
-
-def _figure(codes: Mapping[str, Tensor], pictures: Dataset) -> tuple[Sheet, dict[str, Any]]:
+def _figure(codes: Mapping[str, Codes], pictures: Dataset) -> tuple[Figure, AxesImage, list[_Plane]]:
     from matplotlib.patches import Ellipse
 
-    labels = pictures.test.y[:DOTS].numpy()
-    with course_style():
-        figure = new_figure(1.6 + 3.98 * len(codes), 2.9, "none")
-        yours = picture_axes(figure, 0.05, 0.86, pictures.shape, 1.28)
-        yours.set_title("yours")
-        parts: dict[str, Any] = {"yours": yours}
-        moving: list[Artist] = []
+    labels, blank = pictures.test.y[:DOTS], torch.zeros(pictures.shape)
+    with new_figure(1.5 + 3.9 * len(codes), 2.9) as figure:
+        axes = figure.subplots(1, 1 + 2 * len(codes), width_ratios=[1, *[1.9, 1] * len(codes)], squeeze=False)[0]
+
+        def picture(ax: Axes, title: str) -> AxesImage:
+            plots.picture(ax, blank)
+            ax.set_title(title)
+            ax.set_axis_off()
+            return ax.images[0]
+
+        yours, planes = picture(axes[0], "yours"), []
         for i, (name, z) in enumerate(codes.items()):
-            left = 2.1 + 3.98 * i
-            plane = at(figure, left, 0.5, 2, 2)
-            back = picture_axes(figure, left + 2.12, 0.86, pictures.shape, 1.28)
-            back.set_title("comes back")
-            plane.set_title(name)
-            for label, color in enumerate(plots.CLASSES[: len(pictures.label_names)]):
-                mine = z[labels == label].numpy()
-                plane.scatter(
-                    mine[:, 0], mine[:, 1], s=5, lw=0, alpha=0.45, color=color, label=pictures.label_names[label]
-                )
-            across, up = _limits(z, 0.1)
-            plane.set(xlim=across, ylim=up)
-            plane.set(xlabel="first number", ylabel="second number" if i == 0 else "")
+            plane = axes[1 + 2 * i]
+            plots.codes(plane, z.center, labels, pictures.label_names)
             if i == 0:
-                plane.legend(markerscale=3, loc="best", handletextpad=0)
-            cloud = plane.add_patch(Ellipse((0, 0), 0, 0, facecolor=plots.VERMILION, alpha=0.8, edgecolor=plots.INK))
+                plane.legend(markerscale=2, loc="best", handletextpad=0)
+            else:
+                plane.legend().remove()
+            plane.locator_params(nbins=4)  # each tick takes a millisecond
+            plane.set(title=name, aspect="equal", adjustable="datalim")
+            cloud = plane.add_patch(Ellipse((0, 0), 0, 0, facecolor=plots.VERMILION, alpha=0.6, edgecolor=plots.INK))
             dot = plane.plot([], [], "o", color=plots.INK, ms=3)[0]
-            ring = plane.plot([], [], "o", mfc="none", mec=plots.INK, ms=16, mew=1)[0]  # to spot a small ellipse
-            parts[name] = {"back": back, "cloud": cloud, "dot": dot, "ring": ring}
-            moving += [cloud, dot, ring]
-        return Sheet(figure, moving), parts
+            ring = plane.plot([], [], "o", mfc="none", mec=plots.INK, ms=16, mew=1)[0]
+            planes.append(_Plane(dot, ring, cloud, picture(axes[2 + 2 * i], "comes back")))
+        return figure, yours, planes

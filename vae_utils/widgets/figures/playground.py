@@ -20,13 +20,11 @@ from ...data import load
 from ...likelihoods import Gaussian
 from ...models import VAE
 from ...training import fit
-from ..figure import JS, LiveFigure, as_address, live_figure
+from ..figure import JS, LiveFigure, as_address, joined, live_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SOURCE = JS / "playground"
-SCRIPTS = tuple(f"playground/{name}.js" for name in ("vae", "trainer", "lessons", "worker", "view"))
 SIDE, N_TRAIN, N_HELD, COLUMNS, SHOWN = 16, 640, 64, 32, 8  # as in trainer.js
 SIGMA = 0.2
 NAMES = ("cat", "dog")
@@ -35,8 +33,9 @@ CHOICES = {
     "width": (8, 16, 32, 64),
     "noise": ("on", "cut", "off", "none"),
     "averaged": ("none", "pixels", "code", "both"),
+    "plane": ("whole", "shuffled"),
 }
-LESSONS = ("vae", "autoencoder", "dimension", "holes", "mean", "cut")
+LESSONS = ("vae", "autoencoder", "dimension", "holes", "shuffled", "mean", "cut")
 ALT = (
     "A small VAE after 400 steps. The codes of 640 thumbnails on a plane, with the circles of the prior: cats on one "
     "side, dogs on the other. Eight pictures and what comes back of them; eight pictures decoded from the prior."
@@ -94,6 +93,7 @@ def playground(
     width: int = 32,
     noise: str = "on",
     averaged: str = "none",
+    plane: str = "whole",
     seed: int = 0,
     lesson: str | None = None,
     site: str | None = None,
@@ -110,6 +110,7 @@ def playground(
         noise: "on" (the reparameterization trick), "cut" (no gradient through the draw), "off" (z = mu) or "none"
             (z = mu and no KL: an autoencoder).
         averaged: "none" (sums), "pixels", "code" or "both".
+        plane: "whole", or "shuffled": its tiles have changed places, for encoder and decoder alike.
         seed: Of weights, batches and noise, 0 to 999,999.
         lesson: Start with a prepared lesson, one of `LESSONS`; of the settings above, only `seed` then counts.
         site: URL of a page with the playground, to which a link to the present settings can be copied.
@@ -119,14 +120,22 @@ def playground(
     Raises:
         ValueError: A setting is out of its range.
     """
-    settings = {"beta": beta, "lr": lr, "width": width, "noise": noise, "averaged": averaged, "seed": seed}
+    settings = {
+        "beta": beta,
+        "lr": lr,
+        "width": width,
+        "noise": noise,
+        "averaged": averaged,
+        "plane": plane,
+        "seed": seed,
+    }
     check(settings)
     if lesson is not None and lesson not in LESSONS:
         raise ValueError(f"no lesson is called {lesson!r}; it must be one of {', '.join(map(repr, LESSONS))}.")
     return live_figure(
         "buildPlayground",
         _data(settings) | {"lesson": lesson, "site": site, "address": address},
-        SCRIPTS,
+        "playground/view.js",
         _still(),
         ALT,
         PAGE_HINT if address else HINT,
@@ -165,7 +174,8 @@ def _data(settings: Mapping[str, object]) -> dict[str, object]:
         "labels": y[:N_TRAIN].tolist(),
         "names": NAMES,
         "settings": dict(settings),
-        "style": (SOURCE / "playground.css").read_text(encoding="utf-8"),
+        "worker": joined("playground/host.js") + "\nserve();",
+        "style": (JS / "playground" / "playground.css").read_text(encoding="utf-8"),
     }
 
 

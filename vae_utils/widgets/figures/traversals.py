@@ -60,7 +60,7 @@ def traversals(model: LatentModel, pictures: Dataset) -> LiveFigure:
         f"What the {len(most)} numbers that do most change in the {cat}, drawn by the {name}: "
         "each row shows one number from its low end to its high end."
     )
-    return live_figure("traversals", data, ["traversals.js"], still(model, codes, most, low, high), alt)
+    return live_figure("traversals", data, "traversals.js", still(model, codes, most, low, high), alt)
 
 
 def effects(model: LatentModel, codes: Codes) -> Tensor:

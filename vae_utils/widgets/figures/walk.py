@@ -73,7 +73,7 @@ def walk(
     }
     still = plots.grid(list(roads.values()), list(roads), [names[0], *[""] * (SHOWN - 2), names[1]])
     alt = f"Nine steps from {names[0]} to {names[1]}: {', '.join(roads)}."
-    return live_figure("walk", data, ["walk.js"], still, alt)
+    return live_figure("walk", data, "walk.js", still, alt)
 
 
 def called(i: int, pictures: Dataset) -> str:

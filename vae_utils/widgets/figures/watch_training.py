@@ -18,8 +18,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
-import numpy as np
-import torch
 from IPython.display import display
 from torch import Tensor, nn
 
@@ -28,23 +26,13 @@ from ...data import Dataset
 from ...evaluation import reconstruct
 from ...training import History, fit
 from ...types import LatentModel
-from ..kernel import (
-    Frame,
-    KernelFigure,
-    Sheet,
-    at,
-    bundle,
-    check_model,
-    course_style,
-    new_figure,
-    picture_size,
-    row,
-    strip,
-    test_pictures,
-)
+from ..kernel import KernelFigure, new_figure, row
+from ..pictures import check_model, test_pictures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 MOST = 8  # pictures shown
 
@@ -138,14 +126,12 @@ class _Window:
         self.button = ipywidgets.Button(description="Stop", tooltip="Stop training and keep what was learned")
         self.button.on_click(lambda _: self.stop.set())
         hint = ipywidgets.HTML("keeps what was learned. No answer? Interrupt the kernel (■) instead: it keeps it, too.")
-        self.sheet, self.parts = _figure(shown, steps)
-        self.figure = KernelFigure([], self.frame, row(self.button, hint))
+        figure, self.plot, self.back = _figure(shown, steps)
+        self.figure = KernelFigure(figure, [], self.render, row(self.button, hint))
 
     def bundle(self) -> dict[str, Any]:
         """Return the output's MIME bundle."""
-        alt, text = self.figure.frame.alt, self.figure.frame.text
-        note = "This is how training went. To watch it, run this cell."
-        return bundle(self.figure.box, self.figure.static(), f"[Figure: {alt}]\n{text}", note)
+        return self.figure.bundle("This is how training went. To watch it, run this cell.")
 
     def update(self, history: History) -> bool:
         """Show the history so far; return True to stop training."""
@@ -160,19 +146,17 @@ class _Window:
         self.button.disabled = True
         self.figure.redraw()
 
-    def frame(self) -> Frame:
-        """Render the loss curve and the present reconstructions."""
-        with torch.no_grad():
-            back = reconstruct(self.model, self.shown)
-        self.sheet.paste(
-            {ax: picture for ax, picture in zip(self.parts["real"], self.shown, strict=True)}
-            | {ax: picture for ax, picture in zip(self.parts["back"], back, strict=True)}
-        )
+    def render(self) -> tuple[str, str]:
+        """Draw the loss curve and the present reconstructions."""
+        back = reconstruct(self.model, self.shown)
+        for image, picture in zip(self.back, back, strict=True):
+            image.set_data(plots.to_image(picture))
         step, loss = self.history.step, self.history.terms.get("loss", [])
         if step:
-            _fit_axis(self.sheet, self.parts["axis"], loss)
-            self.parts["curve"].set_data(step, loss)
-            self.parts["now"].set_data(step[-1:], loss[-1:])
+            self.plot.lines[0].set_data(step, loss)
+            self.plot.lines[1].set_data(step[-1:], loss[-1:])
+            self.plot.relim()
+            self.plot.autoscale_view(scalex=False)
         others = [f"{name} {values[-1]:.1f}" for name, values in self.history.terms.items() if name != "loss"]
         state = f"Step {step[-1]:,} of {self.steps:,}: loss {loss[-1]:.2f}" if step else "Not trained yet"
         error = (back - self.shown).square().flatten(1).sum(1).mean().item()
@@ -181,40 +165,19 @@ class _Window:
             f"The loss against training steps{f', from {loss[0]:.1f} to {loss[-1]:.1f}' if step else ', still empty'}; "
             f"{len(back)} pictures, and what the model makes of them now: squared error {error:.1f} a picture."
         )
-        return Frame(self.sheet.image(), alt, f"{text}\nThese pictures come back with a squared error of {error:.2f}.")
+        return alt, f"{text}\nThese pictures come back with a squared error of {error:.2f}."
 
 
-def _figure(shown: Tensor, steps: int) -> tuple[Sheet, dict[str, Any]]:
-    with course_style():
-        shape = shown.shape[1:]
-        width, height = picture_size(shape, 0.66)
-        figure = new_figure(4.4 + len(shown) * (width + 0.06), max(2 * height + 0.4, 2.2), "none")
-        tall = figure.get_size_inches()[1]
-        middle = (tall - 2 * height - 0.12) / 2
-        real = strip(figure, 4.3, middle + height + 0.12, shape, 0.66, len(shown), "picture")
-        back = strip(figure, 4.3, middle, shape, 0.66, len(shown), "comes back")
-        ax = at(figure, 0.75, 0.5, 2.4, tall - 0.65)
-        ax.set(xlim=(0, steps), xlabel="training steps", ylabel="loss", ylim=(0, 1), yticks=[])
-        parts = {
-            "curve": ax.plot([], [], color=plots.GREEN)[0],
-            "now": ax.plot([], [], "o", color=plots.GREEN, clip_on=False)[0],
-        }
-        sheet = Sheet(figure, list(parts.values()))
-        return sheet, parts | {"axis": ax, "real": real, "back": back}
-
-
-def _fit_axis(sheet: Sheet, ax: Axes, loss: list[float]) -> None:
-    """Set the loss axis to hold the curve, with room below it, so that the axis seldom changes."""
-    low, high = ax.get_ylim()
-    lowest, highest = min(loss), max(loss)
-    if ax.get_yticks().size and low <= lowest and highest <= high:
-        return
-    room = max(highest - lowest, 0.3 * abs(highest), 1e-6)
-    low = lowest - 0.5 * room
-    if lowest >= 0:
-        low = max(low, 0)
-    with course_style():
-        ax.set_ylim(low, highest + 0.05 * room)
-        bottom, top = ax.get_ylim()
-        ax.set_yticks(np.linspace(bottom, top, 4)[:-1].round(-int(np.floor(np.log10(room))) + 1))
-        sheet.refresh()
+def _figure(shown: Tensor, steps: int) -> tuple[Figure, Axes, list[AxesImage]]:
+    with new_figure(4 + 0.7 * len(shown), 2) as figure:
+        left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[3.2, 0.8 + 0.7 * len(shown)])[0]
+        plot = left.subplots()
+        plot.plot([], [], color=plots.GREEN)
+        plot.plot([], [], "o", color=plots.GREEN, clip_on=False)
+        plot.set(xlim=(0, steps), xlabel="training steps", ylabel="loss")
+        axes = right.subplots(2, len(shown), squeeze=False)
+        for name, row_of_axes in zip(("picture", "comes back"), axes, strict=True):
+            for ax, picture in zip(row_of_axes, shown, strict=True):
+                plots.picture(ax, picture)
+            row_of_axes[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
+        return figure, plot, [ax.images[0] for ax in axes[1]]

@@ -1,8 +1,26 @@
 // The code map: one hand moves a point over the plane of codes of one or two models; each draws what it finds there.
 
+import { floats, makeDecoder, paint } from "./decoder.js";
+import {
+  a,
+  announcer,
+  dot,
+  element,
+  fill,
+  handle,
+  legend,
+  NOT_FINITE,
+  number,
+  onceAFrame,
+  openSprite,
+  pictureBox,
+  shape,
+  trouble,
+} from "./live.js";
+
 const SIDE = 320; // a plane's side, in the units of its drawing
 
-function codeMap(root, data, state) {
+export function codeMap(root, data, state) {
   const { models, pictures, followed, colors } = data;
   const labels = pictures.labels;
   const kindOf = (i) => pictures.names[labels[i]];
@@ -31,14 +49,28 @@ function codeMap(root, data, state) {
     : "Drag in the plane, or choose a dot: the decoder draws what it finds there.";
   const boxes = planes.map((plane) => plane.drawn.box);
   root.append(
-    element("p", { class: "help" }, help, " Arrow keys work, too; with Shift in longer steps; Enter takes the nearest dot."),
-    element("div", { class: "controls" }, ...buttons, element("label", {}, mapSwitch, " show what is drawn everywhere")),
-    legend(pictures.names, colors, models.some((model) => model.clouds)),
+    element(
+      "p",
+      { class: "help" },
+      help,
+      " Arrow keys work, too; with Shift in longer steps; Enter takes the nearest dot.",
+    ),
+    element(
+      "div",
+      { class: "controls" },
+      ...buttons,
+      element("label", {}, mapSwitch, " show what is drawn everywhere"),
+    ),
+    legend(
+      pictures.names,
+      colors,
+      models.some((model) => model.clouds),
+    ),
     several
       ? element("div", { class: "pair" }, ...planes.map((plane) => plane.column))
       : element("div", { class: "alone" }, planes[0].column, element("div", { class: "pictures" }, boxes[0], real.box)),
     several ? element("div", { class: "pictures" }, boxes[0], real.box, ...boxes.slice(1)) : "",
-    readOut
+    readOut,
   );
 
   for (const [which, plane] of planes.entries()) {
@@ -50,7 +82,9 @@ function codeMap(root, data, state) {
     });
     plane.svg.addEventListener("keydown", (event) => {
       const step = (event.shiftKey ? 6 : 1) / 60;
-      const [dx, dy] = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key] || [0, 0];
+      const [dx, dy] = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[
+        event.key
+      ] || [0, 0];
       if (dx || dy) move((place) => [place[0] + dx, place[1] + dy]);
       else if (event.key === "Home") pick(0);
       else if (event.key === "Enter" || event.key === " ") pick(plane.nearest(state.points[which]));
@@ -86,7 +120,9 @@ function codeMap(root, data, state) {
     drawReal(real.canvas, looked);
     real.words.textContent = `real: ${nameOf(looked)}`;
     real.canvas.setAttribute("aria-label", `Real picture: ${nameOf(looked)}`);
-    buttons.slice(0, followed.length).forEach((button, i) => button.setAttribute("aria-pressed", String(state.chosen === i)));
+    buttons
+      .slice(0, followed.length)
+      .forEach((button, i) => button.setAttribute("aria-pressed", String(state.chosen === i)));
     readOut.textContent = told.join("\n");
     say(`${readOut.textContent} Real picture: ${nameOf(looked)}.`);
   }
@@ -110,13 +146,18 @@ function makePlane({ name, decoder, box, codes, clouds }, { models, pictures, co
   const centers = pairs(codes);
   const widths = clouds && pairs(clouds);
 
-  const at = (z) => `translate(${toDrawing(z).map((value) => value.toFixed(2)).join(" ")})`;
+  const at = (z) =>
+    `translate(${toDrawing(z)
+      .map((value) => value.toFixed(2))
+      .join(" ")})`;
   const dots = centers.map((z, i) => {
     const mark = dot(pictures.labels[i], pictures.names, colors);
     mark.setAttribute("transform", at(z));
     return mark;
   });
-  const names = followed.map((called, i) => shape("text", { class: "called", transform: at(centers[i]), x: 9, y: -9 }, called));
+  const names = followed.map((called, i) =>
+    shape("text", { class: "called", transform: at(centers[i]), x: 9, y: -9 }, called),
+  );
   dots.slice(0, followed.length).forEach((mark) => mark.classList.add("followed"));
   const prior = models.some((model) => model.clouds)
     ? [1, 2].map((sd) => shape("circle", { class: "prior", transform: at([0, 0]), r: sd * unit }))
@@ -126,10 +167,30 @@ function makePlane({ name, decoder, box, codes, clouds }, { models, pictures, co
   const cross = shape("path", { class: "cross", d: "M-19 0h12M7 0h12M0-19v12M0 7v12" });
   const svg = shape(
     "svg",
-    { viewBox: `0 0 ${SIDE} ${SIDE}`, class: "plane", tabindex: 0, role: "slider", "aria-roledescription": "point on a plane" },
-    ...gridLines(box, toDrawing), ...prior, ...dots, ...cloud, found, ...names, cross
+    {
+      viewBox: `0 0 ${SIDE} ${SIDE}`,
+      class: "plane",
+      tabindex: 0,
+      role: "slider",
+      "aria-roledescription": "point on a plane",
+    },
+    ...gridLines(box, toDrawing),
+    ...prior,
+    ...dots,
+    ...cloud,
+    found,
+    ...names,
+    cross,
   );
-  fill(svg, { "aria-label": `Point on the ${name}'s plane of codes`, "aria-valuemin": left.toFixed(2), "aria-valuemax": right.toFixed(2) }, []);
+  fill(
+    svg,
+    {
+      "aria-label": `Point on the ${name}'s plane of codes`,
+      "aria-valuemin": left.toFixed(2),
+      "aria-valuemax": right.toFixed(2),
+    },
+    [],
+  );
   const mosaic = element("canvas", { class: "mosaic", "aria-hidden": "true", hidden: true });
   const column = element(
     "div",
@@ -137,7 +198,7 @@ function makePlane({ name, decoder, box, codes, clouds }, { models, pictures, co
     models.length > 1 ? element("p", { class: "title" }, name) : "",
     element("div", { class: "axis-y" }, "second number"),
     element("div", { class: "frame" }, mosaic, svg),
-    element("div", { class: "axis-x" }, "first number of the code")
+    element("div", { class: "axis-x" }, "first number of the code"),
   );
   const drawn = pictureBox(decoder.shape, models.length > 1 ? `drawn: ${name}` : "drawn from the code");
 
@@ -173,7 +234,11 @@ function makePlane({ name, decoder, box, codes, clouds }, { models, pictures, co
     cloud.forEach((ellipse, i) => {
       const sd = 2 - i;
       const [rx, ry] = widths[chosen].map((width) => sd * width * unit);
-      fill(ellipse, { transform: at(centers[chosen]), rx, ry, fill: colors[pictures.labels[chosen] % colors.length] }, []);
+      fill(
+        ellipse,
+        { transform: at(centers[chosen]), rx, ry, fill: colors[pictures.labels[chosen] % colors.length] },
+        [],
+      );
     });
     const place = `(${z.map((value) => number(value)).join(", ")})`;
     const near = a(pictures.names[pictures.labels[nearest(z)]]);
@@ -197,7 +262,9 @@ function gridLines([[left, right], [bottom, top]], toDrawing) {
     const [x] = toDrawing([value, 0]);
     if (x < 16 || x > SIDE - 12) continue;
     made.push(shape("line", { class: "grid", x1: x, x2: x, y1: 0, y2: SIDE }));
-    made.push(shape("text", { class: "tick", x, y: SIDE - 5, "text-anchor": "middle" }, number(value, step < 1 ? 1 : 0)));
+    made.push(
+      shape("text", { class: "tick", x, y: SIDE - 5, "text-anchor": "middle" }, number(value, step < 1 ? 1 : 0)),
+    );
   }
   for (let value = Math.ceil(bottom / step) * step; value <= top; value += step) {
     const [, y] = toDrawing([0, value]);

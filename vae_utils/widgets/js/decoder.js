@@ -15,23 +15,36 @@ const ACTIVATIONS = {
   gelu: (x) => 0.5 * x * (1 + Math.tanh(0.7978845608 * (x + 0.044715 * x ** 3))),
 };
 
-// The bytes behind a "data:...;base64,..." address.
-function bytesOf(address) {
+/**
+ * The bytes behind a "data:...;base64,..." address.
+ * @param {string} address
+ */
+export function bytesOf(address) {
   const text = atob(address.slice(address.indexOf(",") + 1));
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes.buffer;
 }
 
-const floats = (address) => new Float32Array(bytesOf(address));
+export const floats = (address) => new Float32Array(bytesOf(address));
 
-// A layer ready to run: its quantized weights are multiplied out once, here.
+/**
+ * A layer ready to run: its quantized weights are multiplied out once, here.
+ * @typedef {{inputs: number, outputs: number, bits: number, weights: string, scales: string, bias: string, activation: keyof typeof ACTIVATIONS}} Packed
+ * @param {Packed} packed
+ */
 function openLayer(packed) {
-  const quantized = packed.bits === 8 ? new Int8Array(bytesOf(packed.weights)) : new Int16Array(bytesOf(packed.weights));
+  const quantized =
+    packed.bits === 8 ? new Int8Array(bytesOf(packed.weights)) : new Int16Array(bytesOf(packed.weights));
   const scales = floats(packed.scales);
   const weights = new Float32Array(quantized.length);
   for (let i = 0; i < quantized.length; i++) weights[i] = quantized[i] * scales[Math.floor(i / packed.inputs)];
-  return { weights, bias: floats(packed.bias), activation: ACTIVATIONS[packed.activation], output: new Float32Array(packed.outputs) };
+  return {
+    weights,
+    bias: floats(packed.bias),
+    activation: ACTIVATIONS[packed.activation],
+    output: new Float32Array(packed.outputs),
+  };
 }
 
 // What the whole trick comes down to: for each output, a sum of inputs times weights, and the activation.
@@ -45,16 +58,25 @@ function runLayer({ weights, bias, activation, output }, input) {
   return output;
 }
 
-// decode(z): the picture at the code z, as numbers from 0 to 1, color after color, row after row.
-// The array it returns is used again by the next call.
-function makeDecoder(packed) {
+/**
+ * decode(z): the picture at the code z, as numbers from 0 to 1, color after color, row after row.
+ * The array it returns is used again by the next call.
+ * @param {{layers: Packed[]}} packed
+ * @returns {(z: number[]) => Float32Array}
+ */
+export function makeDecoder(packed) {
   const layers = packed.layers.map(openLayer);
   return (z) => layers.reduce((values, layer) => runLayer(layer, values), Float32Array.from(z));
 }
 
-// Draw a picture (numbers from 0 to 1) on a canvas, with its upper left corner at (left, top).
-// Returns false, and draws nothing, where a number is not a number: a training run that went wrong.
-function paint(canvas, pixels, [colors, height, width], left = 0, top = 0) {
+/**
+ * Draw a picture (numbers from 0 to 1) on a canvas, with its upper left corner at (left, top).
+ * Returns false, and draws nothing, where a number is not a number: a training run that went wrong.
+ * @param {HTMLCanvasElement} canvas
+ * @param {ArrayLike<number>} pixels
+ * @param {number[]} shape colors, height, width
+ */
+export function paint(canvas, pixels, [colors, height, width], left = 0, top = 0) {
   const size = height * width;
   const image = new ImageData(width, height);
   for (let i = 0; i < size; i++) {

@@ -1,6 +1,20 @@
 // Traversals: a slider for each number of the code. The little pictures show what its two ends would give.
 
-function traversals(root, data, state) {
+import { makeDecoder, paint } from "./decoder.js";
+import {
+  a,
+  announcer,
+  element,
+  NOT_FINITE,
+  number,
+  onceAFrame,
+  openSprite,
+  pictureBox,
+  slider,
+  trouble,
+} from "./live.js";
+
+export function traversals(root, data, state) {
   const { name, decoder, order, effect, low, high, origin, pictures, kinds, followed } = data;
   const decode = makeDecoder(decoder);
   const [, height, width] = decoder.shape;
@@ -23,7 +37,10 @@ function traversals(root, data, state) {
   const rows = order.map((j) => {
     const title = `number ${j + 1}`;
     const percent = `${(100 * effect[j]).toFixed(1)} %`;
-    const ends = [low[j], high[j]].map((value) => ({ value, canvas: element("canvas", { width, height, "aria-hidden": "true" }) }));
+    const ends = [low[j], high[j]].map((value) => ({
+      value,
+      canvas: element("canvas", { width, height, "aria-hidden": "true" }),
+    }));
     const value = element("span", { class: "value" });
     const bar = element("div", { class: "bar" });
     bar.style.width = `${(100 * effect[j]) / effect[order[0]]}%`;
@@ -31,11 +48,21 @@ function traversals(root, data, state) {
       state.z[j] = moved;
       draw();
     });
-    const parts = [element("span", { class: "name" }, title), element("span", { class: "effect" }, bar, percent), ends[0].canvas, input, ends[1].canvas, value];
+    const parts = [
+      element("span", { class: "name" }, title),
+      element("span", { class: "effect" }, bar, percent),
+      ends[0].canvas,
+      input,
+      ends[1].canvas,
+      value,
+    ];
     const draw1 = () => {
       input.value = state.z[j];
       value.textContent = number(state.z[j]);
-      input.setAttribute("aria-valuetext", `${number(state.z[j])}; changes a pixel by ${percent} for each standard deviation`);
+      input.setAttribute(
+        "aria-valuetext",
+        `${number(state.z[j])}; changes a pixel by ${percent} for each standard deviation`,
+      );
       for (const end of ends) {
         const z = state.z.slice();
         z[j] = end.value;
@@ -47,15 +74,23 @@ function traversals(root, data, state) {
 
   const head = ["", "moves a pixel by", "low end", "", "high end", "value"].map((words) => element("span", {}, words));
   root.append(
-    element("p", { class: "help" }, "Move a number and the picture follows. The small pictures show what each slider's ends would give. The bars say how far a pixel moves, of its range and on average, when the number grows by one standard deviation."),
+    element(
+      "p",
+      { class: "help" },
+      "Move a number and the picture follows. The small pictures show what each slider's ends would give. The bars say how far a pixel moves, of its range and on average, when the number grows by one standard deviation.",
+    ),
     element("div", { class: "controls" }, element("span", {}, "Start from"), ...buttons, ...others),
-    element("div", { class: "desk" },
+    element(
+      "div",
+      { class: "desk" },
       element("div", { class: "pictures" }, drawn.box, real.box),
-      element("div", {}, element("div", { class: "latent head" }, ...head), ...rows.map((row) => row.box)))
+      element("div", {}, element("div", { class: "latent head" }, ...head), ...rows.map((row) => row.box)),
+    ),
   );
 
   function drawNow() {
-    if (!paint(drawn.canvas, decode(state.z), decoder.shape) && !root.querySelector(".trouble")) root.append(trouble(NOT_FINITE));
+    if (!paint(drawn.canvas, decode(state.z), decoder.shape) && !root.querySelector(".trouble"))
+      root.append(trouble(NOT_FINITE));
     rows.forEach((row) => row.draw());
     real.box.style.visibility = state.from < 0 ? "hidden" : "visible";
     if (state.from >= 0) drawReal(real.canvas, state.from);

@@ -1,8 +1,11 @@
 // The walk: a slider from one picture's code to another's. Each model decodes the place on its own straight road.
 
+import { makeDecoder, paint } from "./decoder.js";
+import { announcer, element, handle, NOT_FINITE, onceAFrame, openSprite, pictureBox, slider, trouble } from "./live.js";
+
 const STRIP = 9; // pictures in a strip
 
-function walk(root, data, state) {
+export function walk(root, data, state) {
   const { models, pictures, names, truth } = data; // truth: how many steps the true walk has, and its length
   if (state.t === undefined) state.t = 0.5; // how far along the road, from 0 to 1
   const say = announcer(root);
@@ -15,9 +18,15 @@ function walk(root, data, state) {
   const readOut = element("p", { class: "read-out" });
   root.append(
     element("p", { class: "help" }, "Move the slider: each road shows the place that you have reached on it."),
-    element("div", { class: "ends" }, ends[0].box, element("div", {}, go, element("div", { class: "controls" }, play)), ends[1].box),
+    element(
+      "div",
+      { class: "ends" },
+      ends[0].box,
+      element("div", {}, go, element("div", { class: "controls" }, play)),
+      ends[1].box,
+    ),
     ...roads.map((road) => road.box),
-    readOut
+    readOut,
   );
   for (const road of roads) {
     const along = (x) => (stop(), move(Math.min(1, Math.max(0, (x * STRIP - 0.5) / (STRIP - 1)))));
@@ -73,7 +82,12 @@ function decodedRoad({ name, decoder, start, end, length }) {
   const decode = makeDecoder(decoder);
   const at = (t) => decode(start.map((value, i) => value + t * (end[i] - value)));
   const show = (canvas, t, left) => paint(canvas, at(t), decoder.shape, left);
-  return makeRoad(name, `${length.toFixed(2)} times as long as the straight line between its ends`, decoder.shape, show);
+  return makeRoad(
+    name,
+    `${length.toFixed(2)} times as long as the straight line between its ends`,
+    decoder.shape,
+    show,
+  );
 }
 
 function trueRoad({ steps, length }, { shape }, drawReal) {
@@ -83,7 +97,12 @@ function trueRoad({ steps, length }, { shape }, drawReal) {
 
 // A strip of the whole road and the place on it; show(canvas, t, left) draws the place t.
 function makeRoad(name, note, [, height, width], show) {
-  const whole = element("canvas", { width: STRIP * width, height, role: "img", "aria-label": `${name}: ${STRIP} steps` });
+  const whole = element("canvas", {
+    width: STRIP * width,
+    height,
+    role: "img",
+    "aria-label": `${name}: ${STRIP} steps`,
+  });
   const here = element("div", { class: "here" });
   const strip = element("div", { class: "strip" }, whole, here);
   const now = element("canvas", { width, height, role: "img" });
