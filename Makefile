@@ -23,6 +23,11 @@ JOBS ?= logical
 # A folder or zip file with students' notebooks, for grade.
 SUBMISSIONS ?=
 export SUBMISSIONS
+# The address of a Dask scheduler whose workers grade; none named: the cores of this machine.
+CLUSTER ?=
+export CLUSTER
+# CONTAINER=no grades without a container, even where an engine is there.
+CONTAINER ?=
 # What else to hand to the program that the target starts.
 ARGS ?=
 # The name of a term chooses numbers and probes of the assignments. (A terminal has a variable of this name, too.)
@@ -91,8 +96,9 @@ bench: install-dev ## time imports, data, training, and what moves in a browser,
 assignments: install-dev ## write what students get, without solutions, to build/assignments (TERM=2027-spring)
 	@$(PY) -m scripts.assignments $(IN_TERM) $(ARGS)
 
-grade: install-dev ## grade a folder of submissions (SUBMISSIONS=folder TERM=2027-spring)
-	@$(PY) -m scripts.grade $(if $(SUBMISSIONS),"$$SUBMISSIONS") $(IN_TERM) $(ARGS)
+grade: install-dev ## grade a folder of submissions (SUBMISSIONS=folder TERM=2027-spring CLUSTER=tcp://host:8786)
+	@$(PY) -m scripts.grade $(if $(SUBMISSIONS),"$$SUBMISSIONS") $(IN_TERM) $(if $(CLUSTER),--cluster="$$CLUSTER") \
+		$(if $(CONTAINER),--container=$(CONTAINER)) $(ARGS)
 
 html: install-dev ## build the course as a site, in build/html
 	@$(PY) -m scripts.build_site

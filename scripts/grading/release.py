@@ -10,8 +10,9 @@ import nbformat
 from nbformat import NotebookNode
 
 from scripts.paths import ROOT
+from scripts.publish import CELL
 
-from .course import Course
+from .course import Course, fetching
 from .nbgrader_settings import api
 from .question import probes_of
 from .terms import ASSIGNMENTS, CourseError
@@ -77,7 +78,17 @@ def _source(course: Course, assignment: str) -> NotebookNode:
     for cell in notebook.cells:
         if cell.metadata.nbgrader.get("grade_id") == "term":
             cell.source = course.term.cell(assignment)
+    first = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    notebook.cells.insert(first, _fetching())
     return notebook
+
+
+def _fetching() -> NotebookNode:
+    """Return the cell that fetches the course where it is not installed, as on Colab."""
+    cell = nbformat.v4.new_code_cell(fetching())
+    mark = {"grade": False, "grade_id": CELL, "locked": True, "schema_version": 3, "solution": False, "task": False}
+    cell.metadata = nbformat.from_dict({"nbgrader": mark})
+    return cell
 
 
 def _check(course: Course, assignment: str, notebook: NotebookNode) -> None:

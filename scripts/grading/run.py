@@ -1,4 +1,4 @@
-"""Grade a folder of submissions: one after the other, each within its limits, all of them reported."""
+"""Grade a folder of submissions: each apart from the others and within its limits, all of them reported."""
 
 from __future__ import annotations
 
@@ -9,62 +9,36 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
+from tqdm.auto import tqdm
 
-from . import marks, reading
+from . import marks
+from .alone import Graded, Limits, Outcome, packed
 from .cells import split
 from .course import Course
 from .intake import UNKNOWN, Listed, Submission, collect
 from .nbgrader_settings import api
 from .release import make
-from .submission_log import LOGS, Log
+from .workers import grade_all
 
+LIMITS = Limits()
 MOST_SHOWN = 30  # files that were not recognized, on the screen
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one submission may take: seconds in all, seconds for one cell, MB of memory."""
-
-    seconds: float = 120
-    cell: int = 30
-    memory: int = 3000
-
-
-@dataclass
-class Outcome:
-    """The outcome of one submission.
-
-    Attributes:
-        student: As in `Submission`; so are `assignment`, `file` and `digest`.
-        status: "graded" or "not graded".
-        remarks: What the instructor should know about it.
-        mistakes: The slugs of known mistakes, by the test's id.
-        seconds: How long it took.
-    """
-
-    student: str
-    assignment: str
-    file: str
-    digest: str
-    status: str = "graded"
-    remarks: list[str] = field(default_factory=list)
-    mistakes: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
 
 
 def grade(
     course: Course,
     submissions: Path,
     results: Path,
-    limits: Limits = Limits(),
+    limits: Limits = LIMITS,
     only: str | None = None,
     again: bool = False,
     say: Callable[[str], None] = print,
+    jobs: int = 1,
+    cluster: str = "",
 ) -> list[Outcome]:
     """Grade what is in a folder; write grades.csv, written.csv, grading.log and feedback/ into `results`.
 
@@ -78,9 +52,11 @@ def grade(
         only: Run this assignment alone.
         again: Also grade what was graded before and has not changed.
         say: Where messages for the instructor go, one a line.
+        jobs: How many submissions are graded at once.
+        cluster: The address of a Dask scheduler that grades them instead; '' for this machine.
 
     Raises:
-        CourseError: The course can't be made.
+        CourseError: The course can't be made, or the cluster not be reached.
         FileNotFoundError: There are no submissions.
         ValueError: written.csv holds marks that can't be.
     """
@@ -92,24 +68,28 @@ def grade(
     results.mkdir(parents=True, exist_ok=True)
     known = _known(course, limits)
     before = {key: one for key, one in known.items() if not again or only not in (None, key[1])}
-    outcomes: list[Outcome] = []
+    outcomes: dict[tuple[str, str], Outcome] = {}
+    todo: list[Submission] = []
+    for submission in found:
+        old = before.get(submission.key)
+        if old and old.digest == submission.digest:
+            outcomes[submission.key] = replace(old, file=submission.file)
+        elif only in (None, submission.assignment):
+            todo.append(submission)
+        else:
+            listed.append(Listed(submission.file, "left out", f"another assignment than {only}"))
     with (results / "grading.log").open("a", encoding="utf-8") as log:
         log.write(f"\n===== {time.strftime('%Y-%m-%d %H:%M:%S')} · {submissions} · term {course.term.name}\n")
-        for number, submission in enumerate(found, start=1):
-            old = before.get(submission.key)
-            if old and old.digest == submission.digest:
-                outcomes.append(replace(old, file=submission.file))
-                continue
-            if only not in (None, submission.assignment):
-                listed.append(Listed(submission.file, "left out", f"another assignment than {only}"))
-                continue
-            outcome = _one(course, submission, limits, log.write)
-            outcomes.append(outcome)
-            _remember(course, limits, before | {(one.student, one.assignment): one for one in outcomes})
+        done = grade_all(packed(course), todo, limits, jobs, cluster)
+        for graded in tqdm(done, total=len(todo), unit=" submission", disable=None):
+            outcome = graded.outcome
+            _store(course, graded)
+            outcomes[outcome.student, outcome.assignment] = outcome
+            _remember(course, limits, before | outcomes)
             line = f"{outcome.student}, {outcome.assignment}: {outcome.status}, {outcome.seconds:.1f} s"
             line = " · ".join([line, *outcome.remarks])
-            say(f"{number:>3}/{len(found)} {line}")
-            log.write(f"{line}\n")
+            say(line)
+            log.write(f"{graded.log}{line}\n")
             log.flush()
         for one in listed:
             log.write(f"{one.status}: {one.file}: {one.reason}\n")
@@ -118,58 +98,46 @@ def grade(
             say(f"  ? {one.file}: {one.reason}")
         if len(strange) > MOST_SHOWN:
             say(f"  ? and {len(strange) - MOST_SHOWN} more, in grades.csv")
-    _collect_written(course, outcomes, table, results / "pictures")
+    ordered = [outcomes[one.key] for one in found if one.key in outcomes]
+    _collect_written(course, ordered, table, results / "pictures")
     marks.save(results / "written.csv", table)
     changed = marks.enter(course.database, table)
-    for outcome in outcomes:
+    for outcome in ordered:
         _feedback(course, outcome, results, renew=(outcome.student, outcome.assignment) in changed)
-    _grades(course, outcomes, listed, results / "grades.csv")
-    counts = Counter([*(one.status for one in outcomes), *(one.status for one in listed)])
+    _grades(course, ordered, listed, results / "grades.csv")
+    counts = Counter([*(one.status for one in ordered), *(one.status for one in listed)])
     say(f"{counts.total()} files: {', '.join(f'{number} {status}' for status, number in counts.items())}.")
-    return outcomes
+    return ordered
 
 
-def _one(course: Course, submission: Submission, limits: Limits, log: Callable[[str], object]) -> Outcome:
-    started = time.monotonic()
-    outcome = Outcome(
-        submission.student, submission.assignment, submission.file, submission.digest, remarks=list(submission.remarks)
-    )
-    if submission.problem:
-        outcome.status, outcome.remarks = "not graded", [submission.problem, *outcome.remarks]
-        _forget(course, submission)
-        return outcome
-    path = course.graded("submitted", submission.student, submission.assignment)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(reading.read(submission.content), path)
-    LOGS[submission.key] = Log()
-    try:
-        nbgrader = api(course)
-        nbgrader.config.RunLimited.update(seconds=float(limits.seconds), timeout=limits.cell, memory=limits.memory)
-        done = nbgrader.autograde(submission.assignment, submission.student, force=True, create=True)
-        log(done.get("log") or "")
-        if not done["success"]:
-            log(done.get("error") or "")
-            outcome.status = "not graded"
-            outcome.remarks.append("nbgrader failed on it; see grading.log")
-    except Exception as error:  # one student's file does not stop the next one
-        outcome.status = "not graded"
-        outcome.remarks.append(f"grading failed: {type(error).__name__}: {str(error)[:200]}")
-    noted = LOGS.pop(submission.key)
-    outcome.remarks += dict.fromkeys(noted.remarks)
-    outcome.mistakes = {test: verdict.mistake for test, verdict in noted.verdicts.items() if verdict.mistake}
-    if outcome.status == "not graded":
-        _forget(course, submission)
-    outcome.seconds = time.monotonic() - started
-    return outcome
+def _store(course: Course, graded: Graded) -> None:
+    """Put into the course what was graded apart from it, in the place of an earlier file of the same student."""
+    student, assignment = graded.outcome.student, graded.outcome.assignment
+    _forget(course, student, assignment)
+    if graded.outcome.status != "graded":
+        return
+    for name, content in graded.files.items():
+        path = course.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    with Gradebook(course.database, "vae") as book:
+        book.update_or_create_student(student)
+        book.update_or_create_submission(assignment, student)
+        for grade in book.find_submission_notebook(assignment, assignment, student).grades:
+            grade.auto_score = graded.scores[grade.name]
+            grade.needs_manual_grade = graded.scores[grade.name] is None
+        for comment in book.find_submission_notebook(assignment, assignment, student).comments:
+            comment.auto_comment = graded.comments[comment.name]
+        book.db.commit()
 
 
-def _forget(course: Course, submission: Submission) -> None:
+def _forget(course: Course, student: str, assignment: str) -> None:
     """Remove the grade of an earlier file, so that it does not stand for one that can't be graded."""
     for kind in ("submitted", "autograded", "feedback"):
-        shutil.rmtree(course.graded(kind, submission.student, submission.assignment).parent, ignore_errors=True)
+        shutil.rmtree(course.graded(kind, student, assignment).parent, ignore_errors=True)
     with Gradebook(course.database, "vae") as book:
         try:
-            book.remove_submission(submission.assignment, submission.student)
+            book.remove_submission(assignment, student)
         except MissingEntry:
             return
 
