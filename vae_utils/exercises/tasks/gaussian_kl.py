@@ -81,8 +81,8 @@ EXERCISE = Exercise(
     task=TASK,
     stub="gaussian_kl(mu, logvar)",
     hints=(
-        "For one number of the code, `toy_elbo` above has the formula, with m for μ and s for σ: ½ (m² + s² − 1) − "
-        "log s. Numbers of a code are independent of each other: what happens to their KLs?",
+        "For one number of the code, the text above derives it: ½ (μ² + σ² − 1) − log σ. "
+        "Numbers of a code are independent of each other: what happens to their KLs?",
         "`logvar` is log σ². So σ² is `logvar.exp()`, and log σ is half of `logvar`. Put both into the formula: ½ (μ² "
         "+ σ² − 1 − log σ²).",
         "KLs of independent numbers add up: `.sum(1)` over the numbers of each code. Do not touch the batch, axis 0: "
