@@ -23,7 +23,7 @@ from tests.browser.live_figures import NEAR, Shown, assert_drawn, assert_map_dra
 from tests.browser.pages import watched
 from tests.support.lab_server import Lab, run_all
 from vae_utils import data, evaluation
-from vae_utils.widgets import beta_slider, code_map, traversals, trick, two_gaussians, walk
+from vae_utils.widgets import beta_slider, code_map, plane, traversals, trick, two_gaussians, walk
 from vae_utils.widgets.figure import LiveFigure, as_data, joined
 from vae_utils.widgets.figures.code_map import plane as plane_of
 from vae_utils.widgets.figures.traversals import effects
@@ -60,6 +60,7 @@ CELLS = [
     "widgets.two_gaussians()",
     "widgets.trick()",
     "widgets.beta_slider(betas, pictures, seed=5)",
+    "widgets.plane(made(VAE, 4), pictures)",
 ]
 
 
@@ -101,6 +102,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         two_gaussians(),
         trick(),
         beta_slider(space["betas"], pictures, seed=5),
+        plane(four, pictures),
     ]
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
     for number, source in enumerate([*CELLS, *["# room to scroll away to\n" + "\n" * 30] * 6]):
@@ -121,14 +123,14 @@ def in_lab(browser: Browser, lab: Lab, made: Made) -> Iterator[Shown]:
     with watched(browser) as context:
         page = context.new_page()
         page.goto(lab.url.replace("01_autoencoder", "live"))
-        expect(page.locator(".jp-OutputArea-output img")).to_have_count(7)
+        expect(page.locator(".jp-OutputArea-output img")).to_have_count(8)
         before = page.locator(".jp-OutputArea-output").evaluate_all(
             """outputs => outputs.map(output => ({
                 alt: output.querySelector("img").alt, wide: output.querySelector("img").naturalWidth,
                 canvases: output.querySelectorAll("canvas").length, text: output.innerText.trim() }))"""
         )
         run_all(page)
-        expect(page.locator(".vae-live")).to_have_count(7)
+        expect(page.locator(".vae-live")).to_have_count(8)
         expect(page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')).to_be_attached()
         yield Shown(page, before)
 
@@ -142,7 +144,7 @@ def exported(browser: Browser, made: Made) -> Iterator[Shown]:
     with watched(browser, has_touch=True, offline=True) as context:
         page = context.new_page()
         page.goto(path.as_uri())
-        expect(page.locator(".vae-live")).to_have_count(7)
+        expect(page.locator(".vae-live")).to_have_count(8)
         yield Shown(page)
 
 
@@ -434,6 +436,25 @@ def test_each_beta_shows_what_its_model_draws(in_lab: Shown, made: Made) -> None
             assert (whole - torch.cat(list(row), -1)).abs().max() <= 2 / 255
 
 
+def test_the_plane_draws_what_lies_between_three_pictures(in_lab: Shown, made: Made) -> None:
+    figure, keys = in_lab.figure(7), in_lab.page.keyboard
+    codes = encode(made.four, made.pictures.test.x[choose(made.pictures, 24)]).center
+    drawn = figure.locator("figure canvas").first
+    figure.get_by_role("button", name="another C").click()
+    figure.locator(".plane").focus()
+    for press, (u, v) in (("ArrowRight", (0.54, 0.5)), ("Shift+ArrowUp", (0.54, 0.7))):
+        keys.press(press)
+        in_lab.settle()
+        a, b, c = codes[in_lab.state(7)["corners"]]
+        assert in_lab.state(7)["place"] == pytest.approx([u, v])
+        assert_drawn(drawn, made.four, (a + u * (b - a) + v * (c - a)).tolist(), made.shape)
+    assert in_lab.state(7)["corners"] == [0, 1, 3]
+    box = figure.locator(".plane").bounding_box()
+    in_lab.page.mouse.click(box["x"] + 1, box["y"] + box["height"] - 1)
+    in_lab.settle()
+    assert in_lab.state(7)["place"] == pytest.approx([-0.3, -0.3], abs=0.02)
+
+
 def test_scrolling_away_and_back_loses_nothing_in_the_dark(in_lab: Shown, lab: Lab, made: Made) -> None:
     in_lab.page.keyboard.press("Control+s")
     expect(in_lab.page.locator(".jp-mod-dirty")).to_have_count(0)
@@ -501,7 +522,7 @@ def test_every_figure_of_the_exported_page_draws(exported: Shown, made: Made) ->
     assert_drawn(exported.figure(1).locator(".road > canvas").nth(1), made.pair["VAE"], start, made.shape)
 
 
-@pytest.mark.parametrize("number", [0, 1, 2, 4, 5, 6])
+@pytest.mark.parametrize("number", [0, 1, 2, 4, 5, 6, 7])
 def test_it_is_accessible_in_light_and_dark(alone: Callable[..., Page], made: Made, number: int) -> None:
     page = alone(made.figures[number].html)
     for scheme in ("light", "dark"):

@@ -25,6 +25,8 @@ EXERCISES = (
     "bernoulli_nll",
     "negative_elbo",
     "training_step",
+    "slerp",
+    "attribute_direction",
 )
 
 

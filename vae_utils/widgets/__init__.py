@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .figures.beta_slider import beta_slider
     from .figures.code_map import code_map
     from .figures.draw_your_own import draw_your_own
+    from .figures.plane import plane
     from .figures.playground import playground
     from .figures.traversals import traversals
     from .figures.trick import trick
@@ -22,6 +23,7 @@ __all__ = [
     "beta_slider",
     "code_map",
     "draw_your_own",
+    "plane",
     "playground",
     "traversals",
     "trick",
