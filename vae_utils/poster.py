@@ -61,9 +61,7 @@ def strip(model: VAE, pictures: Dataset, costs: Sequence[Mapping[str, float]]) -
     for ax, title in zip(axes[0], PANELS, strict=True):
         ax.set_title(title, fontweight="bold")
     names = " and one for the ".join(pictures.followed_names)
-    panels = (
-        "its bytes; what comes back from two numbers; its cloud among all codes; gradients of draws; both terms in nats"
-    )
+    panels = "its bytes; what comes back from two numbers; its cloud among 1,000 codes; gradients of draws; two terms"
     return figure, f"A strip of five panels for the {names}: {panels}."
 
 

@@ -315,13 +315,14 @@ averaged_pixels = _question(
       > A factor on the whole loss moves nothing. Here only one of the two terms was divided, by the number P of pixel
         values, so against it the KL weighs P times as much.
     * At the end where the code says nothing and every picture comes back the same.
-      > Divided by P, an error costs almost nothing, while each nat of the code costs what it did: β = P. Unless a number
-        varies more than P times σ_x² (with a σ_x of 0.15 none does), the cheapest code is then an empty one.
+      > Divided by P, an error costs almost nothing, while each nat of the code costs what it did: β = P. Unless a
+        number varies more than P times σ_x² (with σ_x = 0.15 none does), the cheapest code is then an empty one.
     - At the end where the rate is high and the reconstructions are sharp.
       > That would be a small β. Averaging makes errors cheap, and what is cheap is not avoided: the code is what has
         become dear.
     - Nowhere: the loss does not fall, so you would notice.
-      > It falls smoothly, without an error or a warning. You see it in the KL and in the pictures, not in the curve.
+      > It falls at first, without an error or a warning, and then stands. You see it in the KL and in the pictures; in
+        the curve only if you know its floor.
     """,
 )
 
