@@ -10,7 +10,7 @@ skip() {
 }
 
 command -v npm >/dev/null || skip "there is no node"
-if [ node_modules/.checked -ot package.json ]; then
+if ! [ node_modules/.checked -nt package.json ]; then
     npm install --no-audit --no-fund --no-package-lock --silent || skip "its tools could not be fetched"
     touch node_modules/.checked
 fi
