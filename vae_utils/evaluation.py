@@ -113,20 +113,13 @@ def aggregate_kl(model: VariationalModel, x: Tensor, seed: int = 0) -> float:
     generator = torch.Generator().manual_seed(seed)
     z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
     log_p = -0.5 * (z.square() + LOG_TWO_PI).sum(1)
-    return (log_clouds(z, mu, logvar) - log_p).mean().item()
+    return (log_aggregate(model, x, z) - log_p).mean().item()
 
 
 @torch.no_grad()
-def log_clouds(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-    """Return the log density of n clouds together, one as likely as another, at codes z (m, latent_dim): (m,) in nats.
-
-    With the clouds of all pictures it is log q(z), of the aggregate posterior.
-
-    Args:
-        z: Where.
-        mu: Centers of the clouds, (n, latent_dim).
-        logvar: log sigma^2 of the clouds, (n, latent_dim).
-    """
+def log_aggregate(model: VariationalModel, x: Tensor, z: Tensor) -> Tensor:
+    """Return log q(z) at codes z (m, latent_dim), with q(z) the mixture of the clouds of pictures x: (m,) in nats."""
+    mu, logvar = (part.to(z.dtype) for part in posterior(model, x))
     density = []
     for part in z.split(100):  # in parts, to save memory
         each = (part.unsqueeze(1) - mu).square() / logvar.exp() + logvar + LOG_TWO_PI  # (100, n, latent_dim)

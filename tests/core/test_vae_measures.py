@@ -6,6 +6,7 @@ exact posterior, so the bound is tight.
 
 import functools
 import math
+from itertools import cycle
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from torch.distributions import MultivariateNormal, Normal
 from vae_utils.evaluation import (
     aggregate_kl,
     kl_of_each_number,
+    log_aggregate,
     negative_elbo,
     numbers_in_use,
     posterior,
@@ -207,9 +209,15 @@ def mixture(centers, s, n=3000):
     """A model with one number whose clouds N(c, s^2) have the centers c in turn, and n pictures."""
     model, x = constant(0.0, 0.0, n, k=1)
     mu = torch.tensor(centers, dtype=F64).repeat(n // len(centers)).view(-1, 1)
-    both = iter(zip(mu.split(1000), torch.full_like(mu, 2 * math.log(s)).split(1000), strict=True))
+    both = cycle(zip(mu.split(1000), torch.full_like(mu, 2 * math.log(s)).split(1000), strict=True))
     model.encode = lambda x: next(both)
     return model, x
+
+
+def test_density_of_all_clouds_is_that_of_the_mixture():
+    centers, s, z = (-1.0, 0.5, 2.0), 0.4, torch.linspace(-4, 4, 250, dtype=F64).view(-1, 1)
+    expected = Normal(torch.tensor(centers, dtype=F64), s).log_prob(z).logsumexp(1) - math.log(3)
+    assert torch.allclose(log_aggregate(*mixture(centers, s), z), expected)
 
 
 def quadrature(centers, s):
