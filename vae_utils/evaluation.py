@@ -113,11 +113,11 @@ def aggregate_kl(model: VariationalModel, x: Tensor, seed: int = 0) -> float:
     generator = torch.Generator().manual_seed(seed)
     z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
     log_p = -0.5 * (z.square() + LOG_TWO_PI).sum(1)
-    return (log_aggregate(model, x, z) - log_p).mean().item()
+    return (aggregate_log_density(model, x, z) - log_p).mean().item()
 
 
 @torch.no_grad()
-def log_aggregate(model: VariationalModel, x: Tensor, z: Tensor) -> Tensor:
+def aggregate_log_density(model: VariationalModel, x: Tensor, z: Tensor) -> Tensor:
     """Return log q(z) at codes z (m, latent_dim), with q(z) the mixture of the clouds of pictures x: (m,) in nats."""
     mu, logvar = (part.to(z.dtype) for part in posterior(model, x))
     density = []

@@ -15,8 +15,8 @@ from torch.distributions import MultivariateNormal, Normal
 
 from vae_utils.evaluation import (
     aggregate_kl,
+    aggregate_log_density,
     kl_of_each_number,
-    log_aggregate,
     negative_elbo,
     numbers_in_use,
     posterior,
@@ -217,7 +217,7 @@ def mixture(centers, s, n=3000):
 def test_density_of_all_clouds_is_that_of_the_mixture():
     centers, s, z = (-1.0, 0.5, 2.0), 0.4, torch.linspace(-4, 4, 250, dtype=F64).view(-1, 1)
     expected = Normal(torch.tensor(centers, dtype=F64), s).log_prob(z).logsumexp(1) - math.log(3)
-    assert torch.allclose(log_aggregate(*mixture(centers, s), z), expected)
+    assert torch.allclose(aggregate_log_density(*mixture(centers, s), z), expected)
 
 
 def quadrature(centers, s):
