@@ -229,8 +229,8 @@ free_clouds = _question(
       > To lie inside is not enough. A cloud a tenth as wide lies right in the middle of the prior and costs 3.62 nats.
         What counts is how different the two are.
     * Only N(0, I) itself.
-      > A KL is 0 only where the two distributions are the same: center 0 and width 1 along every axis. Such a cloud
-        says nothing about its picture, so a code that says something has its price.""",
+      > A KL is 0 only where the two distributions are the same: center 0 and width 1 along every axis. If all
+        clouds were that one, they would say nothing about their pictures: saying something has its price.""",
 )
 
 shuffled_clouds = _question(

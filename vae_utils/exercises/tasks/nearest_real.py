@@ -41,8 +41,8 @@ what comes out has shape (n,) and holds whole numbers from 0 to m − 1.""",
     ),
     answer=nearest_real,
     right="The index of the closest real picture for every sample, in grey and in color, for one sample and for many. "
-    "Now look at some pairs: a made-up animal without a real twin was hardly learned by heart. The test is a weak one, "
-    "though, since a blurred picture is near to many.",
+    "Now look at some pairs: a made-up animal without a real twin is no plain copy. The test is a weak one, though: a "
+    "copy shifted by a pixel passes it, and a blurred picture is near to many.",
     judge=by_values,
     afterwards="Whoever calls it finds other numbers in their tensor afterwards, even in their training set.",
     probes=(
