@@ -15,14 +15,21 @@ ENGINES = ("podman", "docker")
 IMAGE = "vae-grading"
 FILE = Path(__file__).with_name("Containerfile")
 NONE_HERE = (
-    "There is no container engine (podman, docker): students' code runs as you, and can read your files and use the "
-    "network. See notebooks/assignments/README.md."
+    "There is no container engine (podman, docker) that answers: students' code runs as you, and can read your files "
+    "and use the network. See notebooks/assignments/README.md."
 )
 
 
 def engine() -> str | None:
-    """Return the container engine on the PATH, or None."""
-    return next(filter(None, map(shutil.which, ENGINES)), None)
+    """Return the first container engine on the PATH that answers (Docker's service may be off), or None."""
+    return next((path for name in ENGINES if (path := shutil.which(name)) and _answers(path)), None)
+
+
+def _answers(engine: str) -> bool:
+    try:
+        return subprocess.run([engine, "info"], capture_output=True, timeout=20).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def grade_inside(engine: str, submissions: Path, results: Path, course: Path, arguments: list[str]) -> int:

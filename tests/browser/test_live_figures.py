@@ -518,6 +518,16 @@ def test_every_figure_of_the_exported_page_draws(exported: Shown, made: Made) ->
     exported.figure(1).get_by_role("slider").focus()
     exported.page.keyboard.press("Home")
     exported.settle()
+    for number in (4, 5, 6, 7):
+        hand, said = (
+            exported.figure(number).locator(".plane, input[type=range]").last,
+            exported.figure(number).inner_text(),
+        )
+        hand.focus()
+        exported.page.keyboard.press("ArrowLeft")
+        exported.page.keyboard.press("ArrowLeft")
+        exported.settle()
+        assert exported.figure(number).inner_text() != said
     start = encode(made.pair["VAE"], made.pictures.test.x[[made.pictures.followed[0]]]).center[0].tolist()
     assert_drawn(exported.figure(1).locator(".road > canvas").nth(1), made.pair["VAE"], start, made.shape)
 

@@ -127,21 +127,27 @@ def pictures(figure: Locator) -> list[list[int]]:
     )
 
 
-@pytest.mark.parametrize("name", ["01_autoencoder", "02_variational_autoencoder"])
+MOVING = ["01_autoencoder", "02_variational_autoencoder", "03_reparameterization_trick", "04_loss", "06_latent_space"]
+
+
+@pytest.mark.parametrize("name", MOVING)
 def test_figures_move_on_the_pages(site: Path, visitor: Page, name: str) -> None:
-    """Each by its keys: another picture is drawn."""
+    """Each by its keys: another picture is drawn, another curve, and another text stands below."""
     visitor.goto((site / "notebooks" / f"{name}.html").as_uri())
     figures = visitor.locator(".vae-live:not(:has(.playground))")
     visitor.wait_for_function("document.querySelectorAll('.vae-live').length > 0")
     assert figures.count() > 0
     for figure in figures.all():
-        before = pictures(figure)
-        assert max(len(set(picture)) for picture in before) > 20  # not blank
+        before, said = pictures(figure), figure.locator(".read-out").inner_text()
+        curves = figure.locator("svg").evaluate_all("all => all.map(one => one.outerHTML)")
+        assert not before or max(len(set(picture)) for picture in before) > 20  # not blank
         hand = figure.locator(".plane, input[type=range]").first
         for _ in range(15):
             hand.press("ArrowRight")
         visitor.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        assert pictures(figure) != before
+        assert (pictures(figure) != before) == bool(before)
+        assert figure.locator(".read-out").inner_text() != said
+        assert figure.locator("svg").evaluate_all("all => all.map(one => one.outerHTML)") != curves
 
 
 def test_every_control_of_the_playground_works_on_the_front_page(site: Path, visitor: Page) -> None:

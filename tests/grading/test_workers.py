@@ -146,7 +146,7 @@ def test_where_an_engine_is_there_grading_runs_inside(
     engine.chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join([str(engine.parent), os.environ["PATH"]]))
     assert program.main([*given, "--only=loss", "--jobs=1"]) == 0
-    built, run = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    _, built, run = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
     assert built.startswith("build --quiet --tag vae-grading")
     for part in ("--network=none", "--read-only", "--cap-drop=all", f"--volume={tmp_path / 'in'}:{tmp_path / 'in'}:ro"):
         assert part in run.split()
