@@ -282,8 +282,8 @@ def _no_number(record: Call, exercise: Exercise) -> Verdict | None:
     where = f" (With {case}, n = {record.n}.)"
     if value is None:
         text = (
-            "Either a `return` is missing, or you return a `.grad` that no gradient has reached: of a tensor that is not "
-            "in the calculation, or is itself the result of one (no leaf; `x.detach().requires_grad_()` is one)."
+            "Either a `return` is missing, or you return a `.grad` that no gradient has reached: of a tensor not in "
+            "the calculation, or itself the result of one (no leaf; `x.detach().requires_grad_()` is one)."
         )
         return exercise.wrong(f"Your function returned nothing (`None`). {text}{where}")
     found = as_double(value)
