@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -77,10 +78,15 @@ def _result(future: Future[Graded]) -> Graded | None:
         raise
 
 
+def _quiet() -> None:
+    """Leave nbgrader's warnings about its database out; there is nothing to act on."""
+    warnings.filterwarnings("ignore", module="nbgrader")
+
+
 @contextmanager
 def _executor(jobs: int, cluster: str) -> Iterator[Executor]:
     if not cluster:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as executor:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _quiet) as executor:
             yield executor
         return
     try:
