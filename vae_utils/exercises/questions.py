@@ -200,9 +200,9 @@ made_up_codes = _question(
     """You make up codes for the autoencoder with 8 numbers: some from N(0, I), some from a Gaussian with the means,
     spreads and correlations of the training pictures' codes. What comes back?
     * Pictures nearer to real ones from the fitted Gaussian.
-      > Its codes lie about where the codes of pictures lie, and there the decoder was trained. N(0, I) has another
-        center, width and shape, and much of it is where nothing ever asked the decoder to do well. The autoencoder does
-        not say where its codes live; you have to go and measure.
+      > Many of its codes lie where codes of pictures lie, and there the decoder was trained. N(0, I) has another
+        center and width, and above all its numbers do not go together as they do; much of it is where nothing ever
+        asked the decoder to do well. The autoencoder does not say where its codes live; you have to go and measure.
     - Much the same from both, since training keeps codes near N(0, I).
       > Nothing asks for that. The loss looks at what comes back and never at where the code was. The plane of two
         numbers showed how odd the places are.

@@ -26,8 +26,8 @@ def score_function_instead(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Te
 
 @mistake
 def with_baseline_instead(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
-    """This is a score-function estimator with a baseline. It is right on average and quieter than without one, but it
-    never asks for the slope of f. For the pathwise gradient, let autograd go back through f and z to `mu`."""
+    """This is a score-function estimator with a baseline. It is right on average and mostly quieter than without, but
+    it never asks for the slope of f. For the pathwise gradient, let autograd go back through f and z to `mu`."""
     z = (mu + sigma * noise(n, mu.dtype)).detach()
     losses = f(z)
     others = (losses.sum() - losses) / max(n - 1, 1)

@@ -17,7 +17,7 @@ def averaged_over_pixels(x: Tensor, x_hat: Tensor) -> Tensor:
 @mistake
 def summed_over_everything(x: Tensor, x_hat: Tensor) -> Tensor:
     """You add up all pictures, too, so the batch is one number. You can't see any more which picture was drawn badly,
-    and the loss grows with the batch: twice the pictures, twice the step. Keep the first dimension: `flatten(1)` makes
+    and the loss grows with the batch: twice the pictures, twice the loss. Keep the first dimension: `flatten(1)` makes
     each picture one row."""
     return (x_hat - x).square().sum()
 

@@ -145,8 +145,9 @@ def one_noise_per_row(mu: Tensor, logvar: Tensor) -> Tensor:
 @mistake
 def one_noise_per_batch(mu: Tensor, logvar: Tensor) -> Tensor:
     """All pictures of a batch share one roll of the dice: every row is shifted in the same direction. Each call looks
-    random, and no curve shows it. But the noise no longer averages out over the batch: the gradient from 64 pictures is
-    about as shaky as that from one. The dice need the shape of the batch: `torch.randn_like(mu)`."""
+    random, and one curve alone does not show it. But the noise no longer averages out over the batch: what the dice do
+    to the gradient of 64 pictures is about as much as to that of one. The dice need the shape of the batch:
+    `torch.randn_like(mu)`."""
     return mu + (0.5 * logvar).exp() * torch.randn(mu.shape[1], dtype=mu.dtype, device=mu.device)
 
 
