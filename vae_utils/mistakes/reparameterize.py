@@ -162,8 +162,8 @@ def one_noise_for_all(mu: Tensor, logvar: Tensor) -> Tensor:
 def fixed_seed(mu: Tensor, logvar: Tensor) -> Tensor:
     """Two calls use the same noise: a fixed seed is set inside the function, or numbers are kept from an earlier call
     (or were never rolled). A single call may look perfect, and no curve shows it. But noise that never changes is no
-    noise: the network can learn it by heart, and a picture that is always shifted the same way is a point again, not a
-    cloud. Seed once, at the start of the notebook, and roll anew in each call."""
+    noise: each row of the batch has one roll for ever, and the loss comes out a little too good. Seed once, at the
+    start of the notebook, and roll anew in each call."""
     dice = torch.Generator().manual_seed(0)
     epsilon = torch.randn(mu.shape, generator=dice, dtype=mu.dtype).to(mu.device)
     return mu + (0.5 * logvar).exp() * epsilon

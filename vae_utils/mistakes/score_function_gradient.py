@@ -191,7 +191,7 @@ def single_draw(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
 def sigma_squared(f: Function, mu: Tensor, sigma: Tensor, n: int) -> Tensor:
     """Your draws scatter around `mu` with standard deviation sigma². sigma is the standard deviation already: z = mu +
     sigma * epsilon, and `torch.normal` and `Normal` take it as it is, too. At sigma = 1 nobody notices; elsewhere you
-    look at f through a cloud of the wrong size."""
+    look at f through a cloud of the wrong size, and get sigma² times the slope there."""
     z = (mu + sigma**2 * noise(n, mu.dtype)).detach()
     return (f(z) * (z - mu) / sigma**2).mean()
 
