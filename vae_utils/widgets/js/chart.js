@@ -1,6 +1,6 @@
 // A chart as an SVG drawing: axes with ticks, and lines, areas, bars and dots in the data's own units.
 
-import { element, fill, number, shape } from "./live.js";
+import { element, fill, number, shape, slider } from "./live.js";
 
 const LEFT = 46,
   RIGHT = 8,
@@ -117,4 +117,17 @@ export function dial(name, input, text) {
     fill(input, { "aria-valuetext": text(now) }, []);
   };
   return { box, set };
+}
+
+/** The dials of mu and sigma: their boxes, and show(state), which sets them. change({mu}) or change({sigma}) follows a move. */
+export function muAndSigma(ranges, step, digits, change) {
+  const dials = [
+    ["μ", "mu"],
+    ["σ", "sigma"],
+  ].map(([name, of]) => {
+    const [low, high] = ranges[of];
+    const input = slider(name, low, high, step, (value) => change({ [of]: value }));
+    return { of, ...dial(name, input, (value) => number(value, digits)) };
+  });
+  return { boxes: dials.map(({ box }) => box), show: (state) => dials.forEach(({ of, set }) => set(state[of])) };
 }

@@ -9,6 +9,7 @@ import {
   fill,
   handle,
   legend,
+  movable,
   NOT_FINITE,
   number,
   onceAFrame,
@@ -165,23 +166,7 @@ function makePlane({ name, decoder, box, codes, clouds }, { models, pictures, co
   const cloud = widths ? [2, 1].map((sd) => shape("ellipse", { class: `cloud sd${sd}` })) : [];
   const found = shape("circle", { class: "found", r: 9 });
   const cross = shape("path", { class: "cross", d: "M-19 0h12M7 0h12M0-19v12M0 7v12" });
-  const svg = shape(
-    "svg",
-    {
-      viewBox: `0 0 ${SIDE} ${SIDE}`,
-      class: "plane",
-      tabindex: 0,
-      role: "slider",
-      "aria-roledescription": "point on a plane",
-    },
-    ...gridLines(box, toDrawing),
-    ...prior,
-    ...dots,
-    ...cloud,
-    found,
-    ...names,
-    cross,
-  );
+  const svg = movable(SIDE, {}, ...gridLines(box, toDrawing), ...prior, ...dots, ...cloud, found, ...names, cross);
   fill(
     svg,
     {

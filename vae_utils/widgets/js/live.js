@@ -154,6 +154,17 @@ export function handle(target, { moved, hovered, left, tapped }) {
 }
 
 /**
+ * A square drawing of this side on which a point is moved, by hand or by keys.
+ * @param {number} side
+ * @param {Record<string, any>} attributes
+ * @param {(Node | string)[]} marks
+ */
+export function movable(side, attributes, ...marks) {
+  const named = { role: "slider", "aria-roledescription": "point on a plane", ...attributes };
+  return shape("svg", { viewBox: `0 0 ${side} ${side}`, class: "plane", tabindex: 0, ...named }, ...marks);
+}
+
+/**
  * A slider from low to high; changed(value) while it moves. Arrow keys make a step, with Shift a longer one.
  * @param {string} label
  * @param {number} low

@@ -6,6 +6,7 @@ import {
   announcer,
   element,
   handle,
+  movable,
   NOT_FINITE,
   number,
   onceAFrame,
@@ -59,18 +60,9 @@ export function planeOfThree(root, data, state) {
     ),
   );
   const cross = shape("path", { class: "cross on-pictures", d: "M-19 0h12M7 0h12M0-19v12M0 7v12" });
-  const svg = shape(
-    "svg",
-    {
-      viewBox: `0 0 ${SIDE} ${SIDE}`,
-      class: "plane",
-      tabindex: 0,
-      role: "slider",
-      "aria-roledescription": "point on a plane",
-      "aria-label": "Point on the plane through A, B and C",
-      "aria-valuemin": FROM,
-      "aria-valuemax": TO,
-    },
+  const svg = movable(
+    SIDE,
+    { "aria-label": "Point on the plane through A, B and C", "aria-valuemin": FROM, "aria-valuemax": TO },
     ...marks,
     cross,
   );

@@ -1,7 +1,7 @@
 // A draw z = mu + sigma * epsilon whose mu and sigma the reader moves, with two estimators of the gradient.
 
-import { chart, dial, key } from "./chart.js";
-import { announcer, element, number, onceAFrame, slider } from "./live.js";
+import { chart, key, muAndSigma } from "./chart.js";
+import { announcer, element, number, onceAFrame } from "./live.js";
 import { Random } from "./random.js";
 
 const EDGES = Array.from({ length: 121 }, (_, i) => i - 80); // of the bars of single-draw slopes
@@ -84,20 +84,14 @@ export function trick(root, data, state) {
     ].slice(-TRAIL);
     draw();
   }
-  const dials = [
-    ["μ", "mu"],
-    ["σ", "sigma"],
-  ].map(([name, of]) => {
-    const input = slider(name, ranges[of][0], ranges[of][1], 0.1, (value) => change({ [of]: value }));
-    return { of, ...dial(name, input, (value) => number(value, 1)) };
-  });
+  const dials = muAndSigma(ranges, 0.1, 1, change);
   const keep = element("input", { type: "checkbox", onchange: () => change({ kept: keep.checked }) });
   const readOut = element("p", { class: "read-out left" });
   root.append(
     element(
       "div",
       { class: "controls" },
-      ...dials.map(({ box }) => box),
+      ...dials.boxes,
       element("label", {}, keep, " keep ε when μ or σ moves"),
       element("button", { type: "button", onclick: () => change({ fresh: true }) }, "Roll again"),
     ),
@@ -122,7 +116,7 @@ export function trick(root, data, state) {
     const { mu, sigma, epsilon } = state,
       z = mu + sigma * epsilon,
       gradient = 2 * (z - target);
-    dials.forEach(({ of, set }) => set(state[of]));
+    dials.show(state);
     keep.checked = state.kept;
     cloud(
       grid(-5, 11, 320).map((value) => [

@@ -1,7 +1,7 @@
 // Two Gaussians, and the KL divergence of one from the other as an area.
 
-import { chart, dial, key } from "./chart.js";
-import { announcer, element, number, onceAFrame, slider } from "./live.js";
+import { chart, key, muAndSigma } from "./chart.js";
+import { announcer, element, number, onceAFrame } from "./live.js";
 
 const HEIGHTS = [1, 2, 5, 14]; // of the second chart's axis; the smallest that holds the curve is used
 const STEP = 0.0125; // of the axis of z
@@ -54,20 +54,14 @@ export function twoGaussians(root, data, state) {
     zero = curve.line("currentColor", 0.8);
 
   const change = (some) => (Object.assign(state, some), draw());
-  const dials = [
-    ["μ", "mu"],
-    ["σ", "sigma"],
-  ].map(([name, of]) => {
-    const input = slider(name, ranges[of][0], ranges[of][1], 0.05, (value) => change({ [of]: value }));
-    return { of, ...dial(name, input, (value) => number(value)) };
-  });
+  const dials = muAndSigma(ranges, 0.05, 2, change);
   const turn = element("input", { type: "checkbox", onchange: () => change({ reverse: turn.checked }) });
   const readOut = element("p", { class: "read-out left" });
   root.append(
     element(
       "div",
       { class: "controls" },
-      ...dials.map(({ box }) => box),
+      ...dials.boxes,
       element("label", {}, turn, " the other way round: KL(p ‖ q)"),
     ),
     element("div", { class: "charts" }, densities.svg, curve.svg),
@@ -82,7 +76,7 @@ export function twoGaussians(root, data, state) {
 
   function drawNow() {
     const { mu, sigma, reverse } = state;
-    dials.forEach(({ of, set }) => set(state[of]));
+    dials.show(state);
     turn.checked = reverse;
     const q = SHOWN.map((z) => [z, density(z, mu, sigma)]);
     qArea(q);
