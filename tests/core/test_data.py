@@ -628,6 +628,33 @@ def test_folder_with_one_class_follows_a_test_picture(tmp_path):
     assert loaded.followed == (0, 0) and loaded.followed_names == ("class", "class")
 
 
+def test_the_example_is_a_folder_of_animals_that_differ_from_the_courses_by_a_tie(tmp_path):
+    root = data.example_folder(tmp_path / "mine", n=60)
+    loaded, own = data.load("folder", root=root), data.load("cats_dogs").test.first(60)
+    assert loaded.label_names == ("cat", "dog")
+    assert len(loaded.train) == 48
+    files = sorted(root.rglob("*.png"), key=lambda file: file.stem)
+    assert [file.parent.name for file in files] == ["cat" if kind == 0 else "dog" for kind in own.y]
+    x = data.read(*files)
+    changed = (x != own.x).any(1)
+    assert 0.005 < changed.float().mean() < 0.05
+    assert changed.flatten(1).any(1).all()
+    assert not changed[:, :24].any()
+    assert (x.permute(0, 2, 3, 1)[changed] == torch.tensor([217, 26, 64]) / 255).all()
+    with pytest.raises(DataError, match="holds something already: name a folder that is new or empty"):
+        data.example_folder(root)
+
+
+def test_one_picture_is_read_as_the_loader_reads_it(pets):
+    loaded = data.load("folder", root=pets, size=16)
+    x = data.read(*sorted(pets.rglob("*.png")), size=16)
+    assert all((x == picture).flatten(1).all(1).any() for picture in [*loaded.train.x, *loaded.test.x])
+    with pytest.raises(DataError, match="nobody.png can't be read as a picture .there is no such file."):
+        data.read(pets / "nobody.png")
+    with pytest.raises(ValueError, match="name at least one picture file"):
+        data.read()
+
+
 def test_folder_that_is_missing_or_empty(tmp_path):
     with pytest.raises(DataError, match="nowhere is not a folder: pass the folder"):
         data.load("folder", root=tmp_path / "nowhere")

@@ -31,6 +31,6 @@ def test_an_unknown_name_is_answered_by_those_there_are(name, says):
 
 
 def test_importing_the_catalogue_imports_no_torch():
-    code = "import sys; from vae_utils import mistakes; print('torch' in sys.modules, len(mistakes.EXERCISES))"
+    code = "import sys; from vae_utils import mistakes; print('torch' in sys.modules, len(mistakes.EXERCISES) > 9)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == ["False", "13"]
+    assert done.stdout.split() == ["False", "True"]

@@ -6,13 +6,14 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
+from torch import Tensor
 
 from .dataset import Dataset, Split, check_dtype
 from .drawing import draw, draw_many
 from .files import DataError
 from .registry import names
 
-__all__ = ["DataError", "Dataset", "Split", "draw", "draw_many", "load", "names", "where"]
+__all__ = ["DataError", "Dataset", "Split", "draw", "draw_many", "example_folder", "load", "names", "read", "where"]
 
 
 def load(
@@ -53,6 +54,36 @@ def where(name: str, root: str | Path | None = None) -> Path | str | None:
     """
     place: Path | str | None = _module(name).where(root)
     return place
+
+
+def read(*files: str | Path, size: int = 32) -> Tensor:
+    """Read pictures as `load("folder")` does, and return them, (n, 3, size, size) in [0, 1].
+
+    They are turned as their EXIF orientation says, cropped to the central square and resized.
+
+    Raises:
+        DataError: Files can't be read as pictures; the message names them.
+        ValueError: No file is named.
+    """
+    pixels: Tensor = _module("folder").read([Path(file) for file in files], size)
+    return pixels
+
+
+def example_folder(root: str | Path, n: int = 125) -> Path:
+    """Write n cats and dogs with red bow ties to a folder, such as a person might bring, and return its path.
+
+    `load("folder", root)` reads it. No picture of `cats_dogs` has a tie; but for it, they are its first n test
+    pictures.
+
+    Args:
+        root: A folder that is not there yet or empty.
+        n: How many pictures, 2,000 at most.
+
+    Raises:
+        DataError: The folder holds something already.
+    """
+    path: Path = _module("example").write(Path(root), n)
+    return path
 
 
 def _module(name: str) -> ModuleType:

@@ -68,6 +68,13 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, siz
     )
 
 
+def read(files: list[Path], size: int = 32) -> torch.Tensor:
+    """Return pictures (n, 3, size, size) in [0, 1]. Raise DataError with a list of those that can't be read."""
+    if not files:
+        raise ValueError("name at least one picture file")
+    return to_tensor(_read_all(files, size), torch.float32)
+
+
 def _classes(root: Path) -> tuple[dict[str, list[Path]], Path | None]:
     """Return class name -> its files, both in the order of their names; and the folder of test pictures, if given."""
     if not root.is_dir():
@@ -139,6 +146,8 @@ def _read_all(files: list[Path], size: int) -> NDArray[np.uint8]:
 
 
 def _why(file: Path, error: Exception) -> str:
+    if not file.is_file():
+        return "there is no such file"
     start = file.read_bytes()[:200].lstrip().lower() if file.stat().st_size else b""
     if not start:
         return "the file is empty"

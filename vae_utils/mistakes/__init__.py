@@ -27,6 +27,8 @@ EXERCISES = (
     "training_step",
     "slerp",
     "attribute_direction",
+    "threshold",
+    "masked_nll",
 )
 
 

@@ -66,9 +66,7 @@ def unit_length(codes: Tensor, has: Tensor) -> Tensor:
 def mean_of_each_code(codes: Tensor, has: Tensor) -> Tensor:
     """You average over the numbers of each code, not over pictures: axis 1 in place of axis 0. A direction has an
     entry for each number of the code."""
-    with_it, without = codes[has].mean(1), codes[~has].mean(1)
-    n = min(len(with_it), len(without))
-    return with_it[:n] - without[:n]
+    return codes[has].mean(1) - codes[~has].mean(1)
 
 
 @mistake
@@ -83,3 +81,23 @@ def scaled_by_spread(codes: Tensor, has: Tensor) -> Tensor:
     """You divide by the standard deviation of the codes. That makes numbers comparable for a table, but it is no
     longer a step in the space of codes: added to a code, it lands elsewhere."""
     return (codes[has].mean(0) - codes[~has].mean(0)) / codes.std(0)
+
+
+@mistake
+def numbers_for_a_mask(codes: Tensor, has: Tensor) -> Tensor:
+    """You turned the truth values into 0 and 1. As an index, those mean the first and the second picture, again and
+    again. A mask must stay a mask: `codes[has]`, `codes[~has]`."""
+    return codes[has.long()].mean(0) - codes[1 - has.long()].mean(0)
+
+
+@mistake
+def added(codes: Tensor, has: Tensor) -> Tensor:
+    """You add the two means. A direction leads from one place to another: the mean with it minus the mean without."""
+    return codes[has].mean(0) + codes[~has].mean(0)
+
+
+@mistake
+def without_sign(codes: Tensor, has: Tensor) -> Tensor:
+    """You took the absolute value: each number of a direction has a sign, which says whether it rises or falls on the
+    way."""
+    return (codes[has].mean(0) - codes[~has].mean(0)).abs()

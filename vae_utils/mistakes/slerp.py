@@ -94,9 +94,9 @@ def one_angle_for_all(a: Tensor, b: Tensor, t: float) -> Tensor:
 
 @mistake
 def lengths_forgotten(a: Tensor, b: Tensor, t: float) -> Tensor:
-    """The product of the two codes is not yet a cosine: divide it by both lengths. (A product beyond 1 has no
-    angle, or was clipped to one of 0.)"""
-    angle = (a * b).sum(1, keepdim=True).clamp(-1 + 1e-6, 1 - 1e-6).acos()
+    """The product of the two codes is not yet a cosine: divide it by both lengths. A product beyond 1 has no
+    angle: `acos` makes NaN of it."""
+    angle = (a * b).sum(1, keepdim=True).acos()
     return (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / angle.sin()
 
 
@@ -105,3 +105,28 @@ def half_the_way_only(a: Tensor, b: Tensor, t: float) -> Tensor:
     """You always return the middle: t is not used. At t = 0 you should be at `a`, at t = 1 at `b`."""
     angle = _angle(a, b)
     return (0.5 * angle).sin() * (a + b) / angle.sin()
+
+
+@mistake
+def lengths_forgotten_and_clipped(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """The product of the two codes is not yet a cosine: divide it by both lengths. Clipped to −1 and 1, most products
+    become an angle of 0 or half a turn, and their sine is (nearly) 0, by which you divide."""
+    angle = (a * b).sum(1, keepdim=True).clamp(-1, 1).acos()
+    return (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / angle.sin()
+
+
+@mistake
+def length_in_between(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """You walk around on the unit sphere and give the code the length in between. For codes of one length it is the
+    same, and for two a fair choice, but another formula: here the sines weigh the codes as they are."""
+    angle = _angle(a, b)
+    way = (((1 - t) * angle).sin() * F.normalize(a, dim=1) + (t * angle).sin() * F.normalize(b, dim=1)) / angle.sin()
+    return way * ((1 - t) * a.norm(dim=1, keepdim=True) + t * b.norm(dim=1, keepdim=True))
+
+
+@mistake
+def stretched_line(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """You walk straight and stretch the code to the length in between. It lies near the way around, but at another
+    place of it. The sines give every part of the angle its share of t."""
+    length = (1 - t) * a.norm(dim=1, keepdim=True) + t * b.norm(dim=1, keepdim=True)
+    return F.normalize((1 - t) * a + t * b, dim=1) * length

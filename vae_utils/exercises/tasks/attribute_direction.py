@@ -36,13 +36,14 @@ values. Return the mean code with it minus the mean code without; shape (latent,
     right="From without to with, for groups of one size and of two. Added to a code, it should add the attribute; "
     "whether it does, pictures must tell.",
     judge=partial(by_values, keeps_dtype=True),
+    errors={"sizes": "mean-of-each-code"},
     probes=(
         Probe(
             lambda: {
-                "codes": torch.tensor([[1.0, 0.0], [3.0, 1.0], [0.0, 4.0], [0.0, 8.0]]),
-                "has": torch.tensor([True, True, False, False]),
+                "codes": torch.tensor([[1.0, 0.0], [3.0, 1.0], [0.0, 4.0], [0.0, 8.0], [3.0, 6.0]]),
+                "has": torch.tensor([True, True, False, False, False]),
             },
-            "two pictures with it, two without",
+            "two pictures with it, three without",
         ),
         Probe(lambda: _codes(9, 3, 0.3, seed=1), "fewer with it than without"),
         Probe(lambda: _codes(40, 8, 0.8, seed=2), "more with it than without"),

@@ -51,6 +51,7 @@ EXERCISE = Exercise(
         ),
         Probe(lambda: _codes(4, 8, 0.3, seed=1), "four pairs of eight numbers"),
         Probe(lambda: _codes(3, 3, 0.0, seed=2), "the start of the way"),
+        Probe(lambda: _codes(3, 4, 1.0, seed=4), "its end"),
         Probe(lambda: _codes(5, 2, 0.8, seed=3, dtype=torch.float64), "float64"),
     ),
 )
