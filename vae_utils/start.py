@@ -58,6 +58,14 @@ def start_at_principal_components(model: nn.Module, x_train: Tensor) -> None:
     last.weight.copy_(0.5 * axes * deviations / (odds * (1 - odds)).clamp(min=0.05).unsqueeze(1))
 
 
+def can_start(model: nn.Module) -> bool:
+    """Return whether the encoder and the decoder begin and end as `start_at_mean` needs it; convolutions do not."""
+    try:
+        return all(_linear(getattr(model, part, None), end) for part in ("encoder", "decoder") for end in (0, -1))
+    except TypeError:
+        return False
+
+
 def _linear(layers: object, index: int) -> nn.Linear:
     layer = layers[index] if isinstance(layers, nn.Sequential) else layers
     if not isinstance(layer, nn.Linear):

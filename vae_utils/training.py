@@ -19,7 +19,7 @@ from .history import History
 from .objectives import autoencoder_loss, vae_loss
 from .random_state import own_random_numbers
 from .runtime import best_device, scaled
-from .start import start_at_principal_components
+from .start import can_start, start_at_principal_components
 from .types import Loss
 
 
@@ -119,7 +119,7 @@ class _Training:
         """Resume from the checkpoint if it exists, else start an untrained model; return the checkpoint's path."""
         file = None if checkpoint is None else Path(checkpoint)
         resumes = file is not None and file.exists()
-        if not resumes and not self.before and isinstance(getattr(self.model, "decoder", None), nn.Sequential):
+        if not resumes and not self.before and can_start(self.model):
             start_at_principal_components(self.model, self.x)
         self.model.to(self.device).train()
         self.x = self.x.to(self.device)

@@ -41,7 +41,7 @@ SETTINGS: dict[str, Any] = {
     "seeds": [0],
     "data": "mnist",
     "batch_size": 128,
-    "epochs": {"example": 10, "pythae": 60, "iwae_1": 30, "iwae_5": 30, "iwae_50": 30, "vae": 200},
+    "epochs": {"example": 10, "pythae": 60, "iwae_1": 15, "iwae_5": 15, "iwae_50": 15, "vae": 100},
     "lr": 2e-3,
     "draws": {"pythae": 200, "iwae_1": 5000, "iwae_5": 5000, "iwae_50": 5000, "vae": 5000},
     "keep": True,

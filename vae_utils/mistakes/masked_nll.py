@@ -29,7 +29,7 @@ def mask_reversed(nll: Tensor, known: Tensor) -> Tensor:
 def average_of_known(nll: Tensor, known: Tensor) -> Tensor:
     """You average over the known entries. A row's log-likelihood is a sum over what is known of it; averaged, it weighs
     little beside the KL, and a row of two values counts as much as one of thirty."""
-    return nll.where(known, 0).sum(1) / known.sum(1).clamp(min=1)
+    return nll.where(known, 0).sum(1) / known.sum(1)
 
 
 @mistake
@@ -78,3 +78,17 @@ def sign_turned(nll: Tensor, known: Tensor) -> Tensor:
     """What goes in is the *negative* log-likelihood already, which training makes small. With the sign turned it would
     learn to explain rows as badly as it can."""
     return -nll.where(known, 0).sum(1)
+
+
+@mistake
+def whatever_is_no_nan(nll: Tensor, known: Tensor) -> Tensor:
+    """You leave out what is NaN and never ask `known`. A gap may hold any number, for instance a 0 that somebody filled
+    in: `known` says which entries count."""
+    return nll.nansum(1)
+
+
+@mistake
+def average_of_known_or_0(nll: Tensor, known: Tensor) -> Tensor:
+    """You average over the known entries. A row's log-likelihood is a sum over what is known of it; averaged, it weighs
+    little beside the KL, and a row of two values counts as much as one of thirty."""
+    return nll.where(known, 0).sum(1) / known.sum(1).clamp(min=1)
