@@ -59,11 +59,15 @@ def start_at_principal_components(model: nn.Module, x_train: Tensor) -> None:
 
 
 def can_start(model: nn.Module) -> bool:
-    """Return whether the encoder and the decoder begin and end as `start_at_mean` needs it; convolutions do not."""
+    """Return whether encoder and decoder begin and end with linear layers that still have PyTorch's initial weights.
+
+    Those are at most 1 / sqrt(inputs). Weights that were loaded or set by hand are hardly ever all within that bound.
+    """
     try:
-        return all(_linear(getattr(model, part, None), end) for part in ("encoder", "decoder") for end in (0, -1))
+        ends = [_linear(getattr(model, part, None), end) for part in ("encoder", "decoder") for end in (0, -1)]
     except TypeError:
         return False
+    return all(bool((p.abs() * layer.in_features**0.5 <= 1.0001).all()) for layer in ends for p in layer.parameters())
 
 
 def _linear(layers: object, index: int) -> nn.Linear:

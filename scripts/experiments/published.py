@@ -95,17 +95,18 @@ def run(dataset: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
     else:
         batch = min(settings["batch_size"], len(x))
         every = len(x) // batch
+        steps = settings["epochs"][name] * every
         history = fit(
             model,
             x,
-            steps=settings["epochs"][name] * every,
+            steps=steps,
             batch_size=batch,
             lr=settings["lr"],
             loss=partial(binarized, k=int(name.partition("_")[2] or 1)),
             seed=seed,
             progress=False,
             record_every=every,
-            checkpoint=BUILD / "records" / f"published_{name}_{seed}.safetensors" if settings["keep"] else None,
+            checkpoint=BUILD / "records" / f"{name}_{seed}_{steps}.safetensors" if settings["keep"] else None,
             checkpoint_every=every,
         )
         if history.stopped:
