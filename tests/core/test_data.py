@@ -651,8 +651,14 @@ def test_one_picture_is_read_as_the_loader_reads_it(pets):
     assert all((x == picture).flatten(1).all(1).any() for picture in [*loaded.train.x, *loaded.test.x])
     with pytest.raises(DataError, match="nobody.png can't be read as a picture .there is no such file."):
         data.read(pets / "nobody.png")
+    with pytest.raises(DataError, match="cat can't be read as a picture .it is a folder."):
+        data.read(pets / "cat")
     with pytest.raises(ValueError, match="name at least one picture file"):
         data.read()
+    with pytest.raises(TypeError, match="read takes files, not a list: data.read.*with a star"):
+        data.read([pets / "cat" / "0.png"])
+    with pytest.raises(ValueError, match="size must be a whole number"):
+        data.read(pets / "cat" / "0.png", size=0)
 
 
 def test_folder_that_is_missing_or_empty(tmp_path):

@@ -171,6 +171,25 @@ def test_fit_starts_other_networks_as_they_are():
         torch.testing.assert_close(weight, as_it_was[name], rtol=0, atol=1e-6)
 
 
+def test_fit_leaves_weights_that_were_loaded_by_any_way_as_they_are():
+    trained, other = new(), new(seed=1)
+    fit(trained, X, **QUICK | {"steps": 200, "lr": 1e-2})
+    other.load_state_dict(trained.state_dict())  # torch's own way, which notes no steps
+    fit(other, X, **STILL)
+    for name, weight in trained.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], weight, rtol=0, atol=1e-6)
+
+
+def test_fit_starts_convolutions_as_they_are():
+    model = new()
+    model.encoder = torch.nn.Sequential(torch.nn.Unflatten(1, SHAPE), torch.nn.Conv2d(1, 1, 6), torch.nn.Flatten())
+    model.encoder.append(torch.nn.Linear(1, 4))
+    before = copy.deepcopy(model)
+    fit(model, X, **STILL)
+    for name, weight in before.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], weight, rtol=0, atol=1e-6)
+
+
 def test_training_goes_on_from_where_it_was():
     model = new()
     first = fit(model, X, **QUICK | {"steps": 200, "lr": 1e-2})

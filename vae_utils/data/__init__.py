@@ -63,8 +63,11 @@ def read(*files: str | Path, size: int = 32) -> Tensor:
 
     Raises:
         DataError: Files can't be read as pictures; the message names them.
-        ValueError: No file is named.
+        TypeError: A list is passed in place of files.
+        ValueError: No file is named, or the size makes no sense.
     """
+    if odd := next((file for file in files if not isinstance(file, str | Path)), None):
+        raise TypeError(f"read takes files, not a {type(odd).__name__}: data.read(*files), with a star")
     pixels: Tensor = _module("folder").read([Path(file) for file in files], size)
     return pixels
 

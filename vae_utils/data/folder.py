@@ -43,8 +43,7 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, siz
             read as pictures; the message names them.
         ValueError: `size` is no whole number above 0, or no folder is named.
     """
-    if not isinstance(size, int) or size < 1:
-        raise ValueError(f"size must be a whole number, at least 1 pixel, not {size!r}: pictures are square")
+    _check_size(size)
     if not root and not os.environ.get("VAE_DATA"):
         raise ValueError("folder needs to know where your pictures are: pass root=..., or set VAE_DATA")
     classes, split = _classes(data_root(root or None))
@@ -70,9 +69,15 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, siz
 
 def read(files: list[Path], size: int = 32) -> torch.Tensor:
     """Return pictures (n, 3, size, size) in [0, 1]. Raise DataError with a list of those that can't be read."""
+    _check_size(size)
     if not files:
         raise ValueError("name at least one picture file")
     return to_tensor(_read_all(files, size), torch.float32)
+
+
+def _check_size(size: int) -> None:
+    if not isinstance(size, int) or size < 1:
+        raise ValueError(f"size must be a whole number, at least 1 pixel, not {size!r}: pictures are square")
 
 
 def _classes(root: Path) -> tuple[dict[str, list[Path]], Path | None]:
@@ -147,7 +152,7 @@ def _read_all(files: list[Path], size: int) -> NDArray[np.uint8]:
 
 def _why(file: Path, error: Exception) -> str:
     if not file.is_file():
-        return "there is no such file"
+        return "it is a folder" if file.is_dir() else "there is no such file"
     start = file.read_bytes()[:200].lstrip().lower() if file.stat().st_size else b""
     if not start:
         return "the file is empty"

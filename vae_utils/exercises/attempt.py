@@ -48,6 +48,7 @@ ERRORS = {
     "no gradient": ("does not require grad", "not have been used in the graph"),
     "no scalar": ("only for scalar outputs",),
     "no tensor": ("'float' object has no attribute 'backward'",),
+    "index": ("is out of bounds for", "list index out of range"),
     "sizes": ("must match the size of tensor",),
     "device": ("Device index", "device"),
 }

@@ -33,7 +33,8 @@ each row's sum over what is known, shape (batch,).""",
         "`nll.where(known, 0)` has a 0 in each gap; its sum over axis 1 is what is asked for.",
     ),
     answer=masked_nll,
-    right="What is known counts, gaps don't, and no NaN comes through.",
+    right="What is known counts, gaps don't. In training take NaN out of the values, too, before the nll is computed: "
+    "`where` stops it on the way forward, but 0 times NaN comes back in the gradient.",
     judge=partial(by_values, keeps_dtype=True),
     probes=(
         Probe(

@@ -36,6 +36,7 @@ at most. Return the ⌈(n + 1)(1 − share)⌉-th smallest score; infinity if th
     answer=threshold,
     right="So many false alarms and no more, whatever the shape of the scores, if new pictures are of the same kind.",
     judge=partial(by_values),
+    errors={"index": "last-for-infinity"},
     probes=(
         Probe(
             lambda: {"scores": torch.tensor([3.0, 1.0, 4.0, 2.0, 8.0, 6.0, 5.0, 7.0, 9.5]), "share": 0.25},
