@@ -36,7 +36,8 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, siz
     Classes are the subfolders of `root` by name (None: of the folder that VAE_DATA names), or those of `train` and
     `val` or `test` in it, which then are the split. Hidden files and system folders are skipped. Pictures are turned
     as their EXIF orientation says, cropped to the central square, resized, and laid on white if they are transparent.
-    The first test picture of the first and of the last class are followed.
+    Each part is shuffled, always in the same way. The first test picture of the first and of the last class are
+    followed.
 
     Raises:
         DataError: There is no such folder, no subfolder, a class with fewer than two pictures, or files that can't be
@@ -52,9 +53,10 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, siz
     pictures = _read_all(files, size)
     given = np.array([split is not None and split in file.parents for file in files])
     parts = stratified_split(labels, 0.2) if split is None else (np.flatnonzero(~given), np.flatnonzero(given))
-    train, test = (Split(to_tensor(pictures[rows], dtype), torch.from_numpy(labels[rows]).long()) for rows in parts)
+    shuffled = [np.random.RandomState(0).permutation(rows) for rows in parts]  # any first n are a fair sample
+    train, test = (Split(to_tensor(pictures[rows], dtype), torch.from_numpy(labels[rows]).long()) for rows in shuffled)
     names = tuple(classes)
-    last = (test.y == len(names) - 1).nonzero()[0]
+    first, last = ((test.y == kind).nonzero()[0] for kind in (0, len(names) - 1))
     return Dataset(
         name="folder",
         train=train,
@@ -62,7 +64,7 @@ def load(root: str | Path | None = None, dtype: torch.dtype = torch.float32, siz
         label_names=names,
         shape=(3, size, size),
         likelihood=Gaussian(0.3),
-        followed=(0, int(last)),
+        followed=(int(first), int(last)),
         followed_names=(names[0], names[-1]),
     )
 
