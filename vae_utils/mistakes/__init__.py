@@ -27,6 +27,8 @@ EXERCISES = (
     "training_step",
     "slerp",
     "attribute_direction",
+    "leave_one_out",
+    "straight_through",
 )
 
 
