@@ -128,8 +128,8 @@ class VAE(GenerativeModel):
 class CategoricalVAE(GenerativeModel):
     """A VAE whose code is a few choices: q(z|x) is a table of chances for each, p(z) gives every value the same.
 
-    A code is one-hot, (batch, choices, values): in each row a 1 at the value that was chosen. Its rows may also be soft,
-    as relaxations make them; they sum to 1.
+    A code is one-hot, (batch, choices, values): in each row a 1 at the value that was chosen. Its rows may also be
+    soft, as relaxations make them; they sum to 1.
 
     Args:
         shape: (C, H, W) of a picture.

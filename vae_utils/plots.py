@@ -265,13 +265,17 @@ def curves(
         lines: name -> (x, y).
         dots: name -> (x, y), for all of the names or none.
         legend: Name them at the right.
-        log: The axes that are logarithmic: "", "x", "y" or "xy".
+        log: The axes that are logarithmic: "", "x", "y" or "xy". Such an x has its ticks at the dots.
     """
     for (name, line), color in zip(lines.items(), CLASSES, strict=False):
         ax.plot(*line, color=color, label=name)
         if dots:
             ax.plot(*dots[name], "o", ms=5, color=color)
     ax.set(**{f"{axis}scale": "log" for axis in log})
+    if dots and "x" in log:
+        places = [float(x) for x in next(iter(dots.values()))[0]]
+        ax.set_xticks(places, [f"{x:g}" for x in places])
+        ax.set_xticks([], minor=True)
     if legend:
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
@@ -287,4 +291,7 @@ def dots_by_way(ax: Axes, figures: Mapping[str, Mapping[str, Sequence[float]]], 
             ax.plot(values, height, "o", ms=4, alpha=0.7, color=CLASSES[place], label=None if row else name)
     ax.axvline(0, color=GREY, lw=1, zorder=0)
     ax.set_yticks(range(len(figures)), figures)
-    ax.set(ylim=(len(figures) - 0.5, -0.5), xscale="symlog", xlabel=label)
+    ax.set(ylim=(len(figures) - 0.5, -0.5), xlabel=label)
+    ax.set_xscale("symlog", linthresh=1)
+    ax.set_xticks([-10, -1, 0, 1, 10, 100])
+    ax.xaxis.set_major_formatter("{x:g}")

@@ -22,6 +22,7 @@ from vae_utils.start import start_at_principal_components
 from vae_utils.training import fit
 
 SHAPE = (1, 4, 4)
+GAUSSIAN = Gaussian(0.3)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def seed():
         yield
 
 
-def model(likelihood=Gaussian(0.3), choices=2, values=3):
+def model(likelihood=GAUSSIAN, choices=2, values=3):
     made = CategoricalVAE(SHAPE, choices, values, likelihood, (8, 8)).double()
     for weight in made.parameters():
         weight.data.mul_(3)  # choices that are not all alike

@@ -84,9 +84,9 @@ def first_as_baseline(losses: Tensor, scores: Tensor) -> Tensor:
 
 @mistake
 def scaled_by_spread(losses: Tensor, scores: Tensor) -> Tensor:
-    """You divide by the standard deviation of the losses. That is a habit from reinforcement learning, where it steadies
-    the steps. But it is another number than the slope: multiply all losses by 10, and the slope grows tenfold, yours
-    stays."""
+    """You divide by the standard deviation of the losses. That is a habit from reinforcement learning, where it
+    steadies the steps. But it is another number than the slope: multiply all losses by 10, and the slope grows tenfold,
+    yours stays."""
     return ((losses - losses.mean())[:, None] / losses.std() * scores).mean(0)
 
 

@@ -130,8 +130,8 @@ def log_softmax(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
 
 @mistake
 def number_of_the_value(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
-    """You return *which* value is the largest, as `argmax` gives it: a whole number for each choice, without a gradient.
-    The decoder takes one-hot codes: a 1 at that place, and 0 elsewhere."""
+    """You return *which* value is the largest, as `argmax` gives it: a whole number for each choice, without a
+    gradient. The decoder takes one-hot codes: a 1 at that place, and 0 elsewhere."""
     return (logits + noise).argmax(-1)
 
 
