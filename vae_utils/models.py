@@ -1,4 +1,4 @@
-"""The networks of the course: an autoencoder, a variational autoencoder of (nearly) one size, and a linear one.
+"""The networks of the course: an autoencoder, VAEs of (nearly) its size, a linear VAE, one with a code of choices.
 
 They encode a picture as `latent_dim` numbers and decode it again. The encoder is the decoder in reverse.
 """
@@ -9,6 +9,7 @@ from math import prod
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .likelihoods import Likelihood, LinearGaussian
@@ -188,3 +189,46 @@ class LinearVAE(VAE):
         rest = (center.shape[1] - self.latent_dim) * math.log(variance)
         log_det = torch.linalg.slogdet(inner).logabsdet + rest
         return -0.5 * (center.shape[1] * math.log(2 * math.pi) + log_det + (center.square().sum(1) - fit) / variance)
+
+
+class CategoricalVAE(GenerativeModel):
+    """A VAE whose code is a few choices: q(z|x) is a table of chances for each, p(z) gives every value the same.
+
+    A code is one-hot, (batch, choices, values): in each row a 1 at the value that was chosen. Its rows may also be
+    soft, as relaxations make them; they sum to 1.
+
+    Args:
+        shape: (C, H, W) of a picture.
+        choices: How many choices a code has.
+        values: Among how many values each of them chooses.
+        likelihood: As for `VAE`.
+        hidden: As for `Autoencoder`.
+    """
+
+    def __init__(
+        self, shape: Shape, choices: int, values: int, likelihood: Likelihood, hidden: tuple[int, ...] = (256, 64)
+    ):
+        super().__init__()
+        self.shape, self.choices, self.values = tuple(shape), choices, values
+        self.latent_dim, self.likelihood = choices * values, likelihood
+        self.encoder = mlp(prod(shape), *hidden[::-1], choices * values)
+        self.decoder = mlp(choices * values, *hidden, prod(shape))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the logits of q(z|x), (batch, choices, values): its chances are their softmax over the last axis."""
+        return self.encoder(x.flatten(1)).unflatten(1, (self.choices, self.values))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the decoder's output for codes (batch, choices, values), (batch, C, H, W), any real numbers."""
+        return super().decode(z.flatten(1))
+
+    def every_code(self) -> Tensor:
+        """Return all codes that there are, one-hot: (values ** choices, choices, values)."""
+        places = torch.arange(self.values, device=next(self.parameters()).device)
+        chosen = torch.cartesian_prod(*self.choices * [places]).view(-1, self.choices)
+        return F.one_hot(chosen, self.values).to(next(self.parameters()).dtype)
+
+    def sample(self, n: int) -> Tensor:
+        """Return n new pictures, (n, C, H, W) in [0, 1]: the mean pictures of n codes drawn from the prior."""
+        codes = self.every_code()
+        return self.mean(codes[torch.randint(len(codes), (n,), device=codes.device)])

@@ -5,12 +5,16 @@ The last two have the negative ELBO's value; they differ from `vae_loss` in the 
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from .losses import gaussian_kl, same_shape, squared_error
+from .models import CategoricalVAE
 from .types import VariationalModel
+
+Relaxation = Callable[[Tensor, Tensor, float], Tensor]  # (logits, dice, temperature) -> codes
 
 
 def autoencoder_loss(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
@@ -123,3 +127,67 @@ def score_function_loss(model: VariationalModel, x: Tensor, baseline: bool = Tru
     nothing = value * (log_q - log_q.detach())  # 0, with the gradient value * d log q
     kl = gaussian_kl(mu, logvar)
     return {"loss": nll + kl + nothing, "nll": nll, "kl": kl}
+
+
+def categorical_kl(logits: Tensor) -> Tensor:
+    """Return KL(q(z|x) || uniform) summed over choices, (batch,) in nats. logits: (batch, choices, values)."""
+    log_q = logits.log_softmax(2)
+    return (log_q.exp() * (log_q + math.log(logits.shape[2]))).sum((1, 2))
+
+
+def gumbel(logits: Tensor) -> Tensor:
+    """Return dice as numerous as the logits: Gumbel(0, 1), of which the largest logits + dice is a fair choice."""
+    return -torch.empty_like(logits).exponential_().log()
+
+
+def hard(soft: Tensor) -> Tensor:
+    """Return one-hot codes with their 1 where soft (..., values) is largest."""
+    return torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
+
+
+def gumbel_softmax(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """Return soft choices, each (..., values) summing to 1 (Jang et al., 2017; Maddison et al., 2017)."""
+    return ((logits + noise) / temperature).softmax(-1)
+
+
+def straight_through(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """Return one-hot choices that pass back the gradient of the soft ones. logits, noise: (..., values)."""
+    soft = gumbel_softmax(logits, noise, temperature)
+    return hard(soft) + soft - soft.detach()
+
+
+def relaxed_loss(model: CategoricalVAE, x: Tensor, relax: Relaxation, temperature: float) -> dict[str, Tensor]:
+    """Return {"loss": nll + KL, "nll", "kl"}, each (batch,) in nats, of a code that `relax` makes of logits and dice.
+
+    With `straight_through` the values are those of the negative ELBO, and the gradients that reach the encoder are
+    biased. With `gumbel_softmax` the decoder sees soft codes: another function, and no bound.
+    """
+    logits = model.encode(x)
+    nll = model.likelihood.nll(model.decode(relax(logits, gumbel(logits), temperature)), x)
+    kl = categorical_kl(logits)
+    return {"loss": nll + kl, "nll": nll, "kl": kl}
+
+
+def choice_score_loss(model: CategoricalVAE, x: Tensor, draws: int = 4) -> dict[str, Tensor]:
+    """Return the negative ELBO, with the score function from a few draws as its gradient, unbiased.
+
+    Each draw's baseline is the mean nll of the others (Kool et al., 2019; Mnih and Rezende, 2016).
+
+    Args:
+        model: A VAE whose code is a few choices.
+        x: Pictures, (batch, C, H, W) in [0, 1].
+        draws: Codes for each picture, each decoded; one alone has no baseline.
+
+    Returns:
+        {"loss", "nll", "kl"}, each (batch,) in nats; the nll is the mean over draws.
+    """
+    logits, nll, log_q = model.encode(x), [], []
+    for _ in range(draws):
+        z = hard(logits.detach() + gumbel(logits))
+        nll.append(model.likelihood.nll(model.decode(z), x))
+        log_q.append((z * logits.log_softmax(2)).sum((1, 2)))
+    losses, chances = torch.stack(nll), torch.stack(log_q)
+    others = (losses.sum(0) - losses) / max(draws - 1, 1)
+    nothing = (losses - others).detach() * (chances - chances.detach())  # 0, with a gradient
+    kl = categorical_kl(logits)
+    return {"loss": (losses + nothing).mean(0) + kl, "nll": losses.mean(0), "kl": kl}

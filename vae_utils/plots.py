@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -253,3 +253,45 @@ def rings(ax: Axes, mu: Tensor, sigma: Tensor, color: str, label: str) -> None:
     for reach, name in ((1, label), (2, None)):
         ring = mu.numpy()[:, None] + reach * sigma.numpy()[:, None] * circle
         ax.plot(ring[0], ring[1], color=color, lw=1.5, label=name)
+
+
+def curves(
+    ax: Axes, lines: Mapping[str, Any], dots: Mapping[str, Any] | None = None, legend: bool = False, log: str = ""
+) -> None:
+    """Show named curves, each with its measured dots in the same color.
+
+    Args:
+        ax: Where to show them.
+        lines: name -> (x, y).
+        dots: name -> (x, y), for all of the names or none.
+        legend: Name them at the right.
+        log: The axes that are logarithmic: "", "x", "y" or "xy". Such an x has its ticks at the dots.
+    """
+    for (name, line), color in zip(lines.items(), CLASSES, strict=False):
+        ax.plot(*line, color=color, label=name)
+        if dots:
+            ax.plot(*dots[name], "o", ms=5, color=color)
+    ax.set(**{f"{axis}scale": "log" for axis in log})
+    if dots and "x" in log:
+        places = [float(x) for x in next(iter(dots.values()))[0]]
+        ax.set_xticks(places, [f"{x:g}" for x in places])
+        ax.set_xticks([], minor=True)
+    if legend:
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def dots_by_way(ax: Axes, figures: Mapping[str, Mapping[str, Sequence[float]]], label: str) -> None:
+    """Show figures[way][data set], one for each seed, as dots: a row for each way from the top, a color for each set.
+
+    The axis is linear from -1 to 1 and logarithmic beyond.
+    """
+    for row, sets in enumerate(figures.values()):
+        for place, (name, values) in enumerate(sets.items()):
+            height = [row + 0.3 * (place - (len(sets) - 1) / 2)] * len(values)
+            ax.plot(values, height, "o", ms=4, alpha=0.7, color=CLASSES[place], label=None if row else name)
+    ax.axvline(0, color=GREY, lw=1, zorder=0)
+    ax.set_yticks(range(len(figures)), figures)
+    ax.set(ylim=(len(figures) - 0.5, -0.5), xlabel=label)
+    ax.set_xscale("symlog", linthresh=1)
+    ax.set_xticks([-10, -1, 0, 1, 10, 100])
+    ax.xaxis.set_major_formatter("{x:g}")

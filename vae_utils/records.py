@@ -47,3 +47,26 @@ def load(name: str) -> dict[str, Any]:
     if not isinstance(record, dict) or not isinstance(record.get("runs"), list):
         raise DataError(f"{path} is no record: make it anew with `make reproduce WHAT={name}`.")
     return record
+
+
+def behind(name: str, first: str, figure: str = "negative_elbo") -> dict[str, dict[str, list[float]]]:
+    """Return how much more each way of a record costs than the way called `first` in the same run.
+
+    Args:
+        name: The record's; its runs hold run[way][figure], or run[way][setting][figure], of which the least counts.
+        first: The way that the others are compared with.
+        figure: Which figure, one that should be small.
+
+    Returns:
+        way -> data set -> differences, one for each seed, in the figure's unit.
+    """
+
+    def cost(found: dict[str, Any]) -> float:
+        return float(found[figure]) if figure in found else min(map(cost, found.values()))
+
+    ways: dict[str, dict[str, list[float]]] = {}
+    for run in load(name)["runs"]:
+        costs = {way: cost(found) for way, found in run.items() if isinstance(found, dict)}
+        for way, value in costs.items():
+            ways.setdefault(way, {}).setdefault(run["dataset"], []).append(value - costs[first])
+    return ways

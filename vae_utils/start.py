@@ -23,7 +23,7 @@ def start_at_mean(model: nn.Module, x_train: Tensor) -> None:
     last.bias.copy_(mean.clamp(0.01, 0.99).logit())
     last.weight.mul_(0.3)
     first.bias.copy_(-(first.weight @ mean))
-    if hasattr(model, "likelihood"):
+    if hasattr(model, "likelihood") and head.out_features == 2 * getattr(model, "latent_dim", head.out_features // 2):
         head.weight[head.out_features // 2 :] = 0
         head.bias[head.out_features // 2 :] = -2
 

@@ -417,3 +417,14 @@ def test_differences(a: object, b: object, expected: dict) -> None:
 def test_differences_near_zero_count_by_the_floor() -> None:
     assert dict(differences([1e-9, 1.0], [0.0, 1.1], floor=0.02))["0"] == pytest.approx(5e-8)
     assert dict(differences([1e-9, 1.0], [0.0, 1.1], floor=0.02))["1"] == pytest.approx(0.1 / 1.1)
+
+
+def test_behind_compares_with_the_first_way_of_each_run(folder: Path) -> None:
+    runs = [
+        {"dataset": "a", "seed": 0, "one": {"negative_elbo": 3.0}, "two": {"0.1": {"negative_elbo": 5.0}}},
+        {"dataset": "b", "seed": 0, "one": {"negative_elbo": 1.0}, "two": {"0.1": {"negative_elbo": 9.0}}},
+        {"dataset": "a", "seed": 1, "one": {"negative_elbo": 4.0}, "two": {"0.1": {"negative_elbo": 3.5}}},
+    ]
+    runs[0]["two"]["0.3"] = {"negative_elbo": 4.5}  # the better of two rates counts
+    (folder / "beta.json").write_text(json.dumps({"what": "beta", "runs": runs}))
+    assert records.behind("beta", "one") == {"one": {"a": [0, 0], "b": [0]}, "two": {"a": [1.5, -0.5], "b": [8.0]}}

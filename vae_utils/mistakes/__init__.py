@@ -29,6 +29,8 @@ EXERCISES = (
     "attribute_direction",
     "threshold",
     "masked_nll",
+    "leave_one_out",
+    "straight_through",
 )
 
 
