@@ -285,6 +285,7 @@ def dots_by_way(ax: Axes, figures: Mapping[str, Mapping[str, Sequence[float]]], 
 
     The axis is linear from -1 to 1 and logarithmic beyond.
     """
+    ax.set_xscale("symlog", linthresh=1)
     for row, sets in enumerate(figures.values()):
         for place, (name, values) in enumerate(sets.items()):
             height = [row + 0.3 * (place - (len(sets) - 1) / 2)] * len(values)
@@ -292,6 +293,5 @@ def dots_by_way(ax: Axes, figures: Mapping[str, Mapping[str, Sequence[float]]], 
     ax.axvline(0, color=GREY, lw=1, zorder=0)
     ax.set_yticks(range(len(figures)), figures)
     ax.set(ylim=(len(figures) - 0.5, -0.5), xlabel=label)
-    ax.set_xscale("symlog", linthresh=1)
     ax.set_xticks([-10, -1, 0, 1, 10, 100])
     ax.xaxis.set_major_formatter("{x:g}")
