@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .losses import gaussian_kl, squared_error
-from .objectives import vae_loss
+from .objectives import log_weights, vae_loss
 from .pca import principal_components
 from .random_state import own_random_numbers
 from .types import LatentModel, Shape, VariationalModel
@@ -66,6 +66,47 @@ def negative_elbo(model: VariationalModel, x: Tensor, draws: int = 1, seed: int 
 
 
 @torch.no_grad()
+def importance_weighted_bound(
+    model: VariationalModel,
+    x: Tensor,
+    k: int,
+    seed: int = 0,
+    chunk: int = 2000,
+    clouds: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """Return the bound on log p(x) from k weighted draws for each picture, (n,) in nats (Burda et al., 2016).
+
+    The log of the average of k weights p(x|z) p(z) / q(z|x). Its average over draws is the ELBO for k = 1, rises with
+    k and ends at log p(x); how soon depends on the cloud. A single picture's may exceed log p(x) by chance.
+
+    Args:
+        model: A VAE.
+        x: Pictures (n, C, H, W) in [0, 1].
+        k: Draws for each picture.
+        seed: Of the draws, which depend on `chunk`, too.
+        chunk: How many codes are decoded at once. Memory grows with it, not with n or k.
+        clouds: mu and logvar, each (n, latent_dim), to draw from in the place of the encoder's.
+
+    Raises:
+        ValueError: k or chunk is below 1.
+    """
+    if min(k, chunk) < 1:
+        raise ValueError(f"k and chunk must be 1 or more, not {k} and {chunk}.")
+    device, draws = next(model.parameters()).device, min(k, chunk)
+    clouds = posterior(model, x) if clouds is None else clouds
+    bounds = []
+    with own_random_numbers(seed, device):
+        for part in zip(*(rows.split(max(1, chunk // draws)) for rows in (x, *clouds)), strict=True):
+            on_device = [rows.to(device) for rows in part]
+            total = torch.full((len(part[0]),), -torch.inf, device=device, dtype=on_device[1].dtype)
+            for done in range(0, k, draws):
+                log_w = log_weights(model, *on_device, k=min(draws, k - done))
+                total = torch.logaddexp(total, log_w.logsumexp(1))
+            bounds.append(total.cpu() - math.log(k))
+    return torch.cat(bounds)
+
+
+@torch.no_grad()
 def posterior(model: VariationalModel, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return mu and logvar = log sigma^2 of q(z|x) for pictures, each (n, latent_dim)."""
     device = next(model.parameters()).device
@@ -99,6 +140,16 @@ def numbers_in_use(model: VariationalModel, x: Tensor, least: float = 0.2) -> in
     as used, though it says nothing, either: `aggregate_kl` is then as large as the rate.
     """
     return int((kl_of_each_number(model, x) > least).sum())
+
+
+def active_units(model: VariationalModel, x: Tensor, least: float = 0.01) -> int:
+    """Count the numbers of the code whose posterior mean has a variance above `least` over pictures x.
+
+    Burda et al. (2016). It does not see how wide the clouds are, so it counts numbers that carry next to nothing: where
+    all clouds together have the prior's mean and variance, a variance v of the means costs -1/2 log(1 - v) nats or
+    more, 0.005 for 0.01. `numbers_in_use` is stricter.
+    """
+    return int((posterior(model, x)[0].var(0, correction=0) > least).sum())
 
 
 @torch.no_grad()

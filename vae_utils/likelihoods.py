@@ -83,3 +83,15 @@ class Gaussian:
         """Return means with noise, which may leave [0, 1]."""
         mean = self.mean(output)
         return mean + self.sigma * torch.randn_like(mean)
+
+
+@dataclass(frozen=True)
+class LinearGaussian(Gaussian):
+    """Each pixel is the output itself plus Gaussian noise: no sigmoid, so that a linear decoder stays linear.
+
+    Its mean may leave [0, 1].
+    """
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the output, which is the mean of the pixels."""
+        return output

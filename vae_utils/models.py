@@ -1,15 +1,17 @@
-"""The two networks of the course: an autoencoder and a variational autoencoder of (nearly) one size.
+"""The networks of the course: an autoencoder, a variational autoencoder of (nearly) one size, and a linear one.
 
-Both encode a picture as `latent_dim` numbers and decode it again. The encoder is the decoder in reverse.
+They encode a picture as `latent_dim` numbers and decode it again. The encoder is the decoder in reverse.
 """
 
+import math
 from itertools import pairwise
 from math import prod
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from .likelihoods import Likelihood
+from .likelihoods import Likelihood, LinearGaussian
 from .types import Shape
 
 
@@ -122,3 +124,67 @@ class VAE(GenerativeModel):
         """
         mu, logvar = self.encode(x)
         return self.decode(self.reparameterize(mu, logvar)), mu, logvar
+
+
+class LinearVAE(VAE):
+    """A VAE without hidden layers: p(x|z) = N(W z + b, sigma^2 I), so that all about it is known.
+
+    At its best it is probabilistic PCA (Tipping & Bishop, 1999; Lucas et al., 2019), which `at_its_best` computes.
+
+    Args:
+        shape: (C, H, W) of a picture.
+        latent_dim: How many numbers a code has.
+        sigma: Standard deviation of a pixel around its mean.
+    """
+
+    likelihood: LinearGaussian
+    encoder: nn.Sequential
+
+    def __init__(self, shape: Shape, latent_dim: int, sigma: float):
+        super().__init__(shape, latent_dim, LinearGaussian(sigma), hidden=())
+
+    @classmethod
+    @torch.no_grad()
+    def at_its_best(cls, x: Tensor, latent_dim: int, sigma: float | None = None) -> Self:
+        """Return the linear VAE with the highest ELBO on pictures x, in float64.
+
+        With variances l_i along the principal components of x, number i of the code has the decoder's column
+        sqrt(l_i - sigma^2) times component i, and a KL of 1/2 log(l_i / sigma^2) on average over x. Where l_i is not
+        above sigma^2, both are 0: posterior collapse, at the very optimum. The cloud is the true posterior.
+
+        Args:
+            x: Pictures (n, C, H, W); a pixel may be any number.
+            latent_dim: How many numbers a code has, fewer than a picture has pixels.
+            sigma: None: the best one, whose square is the mean of the variances along the other components.
+
+        Raises:
+            ValueError: latent_dim is not below the number of pixels, or the best sigma is 0.
+        """
+        flat = x.flatten(1).double()
+        if not 0 < latent_dim < flat.shape[1]:
+            raise ValueError(f"pictures of {flat.shape[1]} pixels need fewer numbers in a code than {latent_dim}")
+        mean = flat.mean(0)
+        values, axes = torch.linalg.eigh((flat - mean).T @ (flat - mean) / len(flat))
+        values, axes = values.flip(0).clamp(min=0), axes.flip(1)[:, :latent_dim]
+        best = values[latent_dim:].mean().sqrt().item()
+        model = cls((x.shape[1], x.shape[2], x.shape[3]), latent_dim, best if sigma is None else sigma).double()
+        variance = model.likelihood.sigma**2
+        kept = values[:latent_dim].clamp(min=variance)  # W^T W + sigma^2 I, which is diagonal
+        encoder, decoder = model.encoder[0], model.decoder[0]
+        decoder.weight.copy_(axes * (kept - variance).sqrt())
+        decoder.bias.copy_(mean)
+        encoder.weight.copy_(torch.cat([decoder.weight.T / kept[:, None], torch.zeros_like(axes.T)]))
+        encoder.bias.copy_(torch.cat([-encoder.weight[:latent_dim] @ mean, (variance / kept).log()]))
+        return model
+
+    @torch.no_grad()
+    def log_density(self, x: Tensor) -> Tensor:
+        """Return log p(x) of pictures (n, C, H, W), exactly, (n,) in nats: x is N(b, W W^T + sigma^2 I)."""
+        decoder, variance = self.decoder[0], self.likelihood.sigma**2
+        center = x.flatten(1) - decoder.bias
+        inner = decoder.weight.T @ decoder.weight + variance * torch.eye(self.latent_dim).to(x)
+        along = center @ decoder.weight
+        fit = (along * torch.linalg.solve(inner, along.T).T).sum(1)
+        rest = (center.shape[1] - self.latent_dim) * math.log(variance)
+        log_det = torch.linalg.slogdet(inner).logabsdet + rest
+        return -0.5 * (center.shape[1] * math.log(2 * math.pi) + log_det + (center.square().sum(1) - fit) / variance)

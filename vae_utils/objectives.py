@@ -1,4 +1,4 @@
-"""What `fit` minimizes: the loss of an autoencoder, of a VAE, and of a VAE with other gradients for its encoder.
+"""What `fit` minimizes: the loss of an autoencoder, of a VAE, of a VAE with a tighter bound or with other gradients.
 
 An objective is a function (model, batch of pictures) -> {"loss": (batch,), other terms to record: (batch,)}.
 The last two have the negative ELBO's value; they differ from `vae_loss` in the gradient that reaches the encoder.
@@ -40,6 +40,35 @@ def log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     same_shape(z=z, mu=mu)
     same_shape(mu=mu, logvar=logvar)
     return -0.5 * ((z - mu).square() / logvar.exp() + logvar + math.log(2 * math.pi)).sum(1)
+
+
+def log_weights(model: VariationalModel, x: Tensor, mu: Tensor, logvar: Tensor, k: int) -> Tensor:
+    """Return log p(x|z) + log p(z) - log q(z) in nats for k draws z of a cloud q for each picture: (batch, k).
+
+    The weights themselves, whatever the cloud, are p(x) on average: importance sampling. Where the cloud is the true
+    posterior, each of them is.
+
+    Args:
+        model: A VAE; its decoder and its draws are used, its encoder is not.
+        x: Pictures, (batch, C, H, W) in [0, 1].
+        mu: Means of the clouds, (batch, latent_dim).
+        logvar: Their log variances, (batch, latent_dim).
+        k: Draws for each picture.
+    """
+    x, mu, logvar = (part.repeat_interleave(k, 0) for part in (x, mu, logvar))
+    z = model.reparameterize(mu, logvar)
+    log_p = log_density(z, torch.zeros_like(z), torch.zeros_like(z)) - model.likelihood.nll(model.decode(z), x)
+    return (log_p - log_density(z, mu, logvar)).unflatten(0, (-1, k))
+
+
+def iwae_loss(model: VariationalModel, x: Tensor, k: int = 8) -> dict[str, Tensor]:
+    """Return {"loss": minus the bound on log p(x) from k weighted draws, "one": that from one}, each (batch,) in nats.
+
+    The bound is the log of the average weight (Burda et al., 2016, equation 8); the average of the log weights is an
+    estimate of the ELBO. With k = 1 they are the same, on average that of `vae_loss`, whose KL needs no draws.
+    """
+    log_w = log_weights(model, x, *model.encode(x), k)
+    return {"loss": math.log(k) - log_w.logsumexp(1), "one": -log_w.mean(1)}
 
 
 def detached_loss(model: VariationalModel, x: Tensor) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from vae_utils.likelihoods import Bernoulli, Gaussian
+from vae_utils.likelihoods import Bernoulli, Gaussian, LinearGaussian
 from vae_utils.losses import bernoulli_nll, gaussian_nll, squared_error
 from vae_utils.models import VAE
 
@@ -35,6 +35,17 @@ def test_nll_is_torchs_density():
     torch.testing.assert_close(Bernoulli().nll(OUTPUT, black_and_white), -density)
     density = torch.distributions.Normal(OUTPUT.sigmoid(), 0.3).log_prob(X).sum((1, 2, 3))
     torch.testing.assert_close(Gaussian(0.3).nll(OUTPUT, X), -density)
+
+
+def test_a_linear_gaussians_mean_is_the_output_itself():
+    likelihood = LinearGaussian(0.3)
+    assert torch.equal(likelihood.mean(OUTPUT), OUTPUT)
+    density = torch.distributions.Normal(OUTPUT, 0.3).log_prob(X).sum((1, 2, 3))
+    torch.testing.assert_close(likelihood.nll(OUTPUT, X), -density)
+    torch.testing.assert_close(likelihood.nll(X, X), likelihood.floor(X))
+    torch.manual_seed(0)
+    assert abs((likelihood.sample(OUTPUT) - OUTPUT).std() - 0.3) < 0.1
+    assert likelihood != Gaussian(0.3) and repr(likelihood) == "LinearGaussian(sigma=0.3)"
 
 
 def test_nll_is_the_loss_of_that_name():
