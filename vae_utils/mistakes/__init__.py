@@ -27,6 +27,8 @@ EXERCISES = (
     "training_step",
     "slerp",
     "attribute_direction",
+    "weighted_bound",
+    "free_bits",
 )
 
 
