@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -253,3 +253,19 @@ def rings(ax: Axes, mu: Tensor, sigma: Tensor, color: str, label: str) -> None:
     for reach, name in ((1, label), (2, None)):
         ring = mu.numpy()[:, None] + reach * sigma.numpy()[:, None] * circle
         ax.plot(ring[0], ring[1], color=color, lw=1.5, label=name)
+
+
+def dots(ax: Axes, rows: Mapping[str, Tensor], color: str, filled: bool = True) -> None:
+    """Show the figures (seeds,) of each name as dots in a row of its own, from the top, each seed a little lower.
+
+    Args:
+        ax: Where to show them; a second call with the same names adds to the first.
+        rows: The figures of each name; none for an empty row.
+        color: Of the dots.
+        filled: Discs; else rings.
+    """
+    for place, figures in enumerate(rows.values()):
+        lower = np.linspace(-0.25, 0.25, len(figures))
+        ax.scatter(figures, place + lower, s=16, facecolors=color if filled else "none", edgecolors=color)
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.set_ylim(len(rows) - 0.5, -0.5)

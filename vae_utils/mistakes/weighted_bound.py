@@ -65,7 +65,8 @@ def likelihood_alone(nll: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tens
 @mistake
 def kl_for_the_ratio(nll: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     """You average p(x|z) and subtract the KL in its closed form. But p(z) / q(z|x) differs from draw to draw and
-    belongs inside the average, with the p(x|z) of its own draw. With the KL outside, the result may lie above log p(x)."""
+    belongs inside the average, with the p(x|z) of its own draw. With the KL outside, the result may lie above
+    log p(x)."""
     kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
     return (-nll).logsumexp(1) - _log_k(nll) - kl
 

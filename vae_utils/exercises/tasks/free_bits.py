@@ -24,7 +24,7 @@ def _kl(
 
 EXERCISE = Exercise(
     name="free_bits",
-    task="""**Your turn.** Write `free_bits(kl, least)`. `kl` is (batch, latent), the KL of each number for each picture.
+    task="""**Your turn.** Write `free_bits(kl, least)`. `kl` is (batch, latent): a KL for each number and picture.
 Average each number's over the batch; where this average is below `least`, `least` is charged in its place. Return the
 sum over the numbers: one number.""",
     stub="free_bits(kl, least)",

@@ -34,8 +34,8 @@ def _draws(
 EXERCISE = Exercise(
     name="weighted_bound",
     task="""**Your turn.** Write `weighted_bound(nll, z, mu, logvar)`: for each picture, the log of the average weight
-p(x|z) p(z) / q(z|x) over k draws. `z` holds the draws, (n, k, latent), and `nll` their −log p(x|z), (n, k); the clouds are
-`mu` and `logvar`, (n, latent). Return one number for each picture, shape (n,). An nll may be 1,000 nats.""",
+p(x|z) p(z) / q(z|x) over k draws. `z` holds the draws, (n, k, latent), and `nll` their −log p(x|z), (n, k); the
+clouds are `mu` and `logvar`, (n, latent). Return one number for each picture, shape (n,). An nll may be 1,000 nats.""",
     stub="weighted_bound(nll, z, mu, logvar)",
     hints=(
         "Stay with logarithms: the log of a weight is a sum of three terms. Which is −nll, and what are the others?",
