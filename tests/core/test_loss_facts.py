@@ -112,7 +112,7 @@ def test_density_of_dequantized_levels_bounds_their_probability():
     exact = torch.diff(pixel.cdf(torch.arange(257, dtype=F64) / 256)).log()[60:140]
     u = (torch.arange(2000, dtype=F64) + 0.5) / 2000
     smooth = (pixel.log_prob((levels[60:140, None] + u) / 256) - math.log(256)).mean(1)
-    assert (smooth < exact).all() and (exact - smooth).max() < 0.01
+    assert (smooth < exact).all() and (exact - smooth).max() < 0.03
     bits = -smooth / math.log(2)
     torch.testing.assert_close(bits, -(smooth + math.log(256)) / math.log(2) + 8)
 

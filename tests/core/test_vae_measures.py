@@ -440,15 +440,16 @@ def test_as_many_numbers_as_pixels_leave_no_noise(latent_dim):
 
 def test_a_rotated_code_keeps_the_density_and_costs_the_elbo_its_tilt():
     x, _, _ = pictures()
-    model = best(x, 0.5)
+    model = best(x, 0.1)
     turned, W = copy.deepcopy(model), model.decoder[0].weight
     R = torch.linalg.qr(draw(4, 4, seed=5)).Q
-    M = R.T @ W.T @ W @ R + 0.5 * torch.eye(4, dtype=F64)
+    M = R.T @ W.T @ W @ R + 0.1 * torch.eye(4, dtype=F64)
     turned.decoder[0].weight.copy_(W @ R)
     for part in (turned.encoder[0].weight, turned.encoder[0].bias):
         part[:4] = R.T @ part[:4]
-    turned.encoder[0].bias[4:] = (0.5 / M.diagonal()).log()  # the best cloud that can't tilt
+    turned.encoder[0].bias[4:] = (0.1 / M.diagonal()).log()  # the best cloud that can't tilt
     torch.testing.assert_close(turned.log_density(x), model.log_density(x), rtol=1e-9, atol=1e-9)
-    lost = model.log_density(x) - importance_weighted_bound(turned, x, 1)
+    often = x.repeat(50, 1, 1, 1)
+    lost = model.log_density(often) - importance_weighted_bound(turned, often, 1)
     known = 0.5 * (M.diagonal().log().sum() - torch.logdet(M)).item()
-    assert known > 0.1 and abs(lost.mean() - known) < 4.5 * lost.std() / math.sqrt(2000)
+    assert known > 0.02 and abs(lost.mean() - known) < 4.5 * lost.std() / math.sqrt(1e5) < known / 3
