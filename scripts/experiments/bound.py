@@ -46,6 +46,8 @@ SIDE = {"cats_dogs": 4, "mnist": 2}  # of the squares that are averaged
 class Peeking(VAE):
     """A VAE with a strong decoder: each pixel's output also sees all pixels before it, row by row, linearly."""
 
+    allowed: Tensor
+
     def __init__(self, shape: Shape, latent_dim: int, likelihood: Likelihood, hidden: tuple[int, ...]):
         super().__init__(shape, latent_dim, likelihood, hidden)
         pixels = math.prod(shape)
