@@ -97,10 +97,10 @@ def importance_weighted_bound(
     bounds = []
     with own_random_numbers(seed, device):
         for part in zip(*(rows.split(max(1, chunk // draws)) for rows in (x, *clouds)), strict=True):
-            on_device = [rows.to(device) for rows in part]
-            total = torch.full((len(part[0]),), -torch.inf, device=device, dtype=on_device[1].dtype)
+            pictures, mu, logvar = (rows.to(device) for rows in part)
+            total = torch.full((len(mu),), -torch.inf, device=device, dtype=mu.dtype)
             for done in range(0, k, draws):
-                log_w = log_weights(model, *on_device, k=min(draws, k - done))
+                log_w = log_weights(model, pictures, mu, logvar, min(draws, k - done))
                 total = torch.logaddexp(total, log_w.logsumexp(1))
             bounds.append(total.cpu() - math.log(k))
     return torch.cat(bounds)

@@ -6,7 +6,7 @@ They encode a picture as `latent_dim` numbers and decode it again. The encoder i
 import math
 from itertools import pairwise
 from math import prod
-from typing import Self
+from typing import Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -139,7 +139,6 @@ class LinearVAE(VAE):
     """
 
     likelihood: LinearGaussian
-    encoder: nn.Sequential
 
     def __init__(self, shape: Shape, latent_dim: int, sigma: float):
         super().__init__(shape, latent_dim, LinearGaussian(sigma), hidden=())
@@ -171,7 +170,7 @@ class LinearVAE(VAE):
         model = cls((x.shape[1], x.shape[2], x.shape[3]), latent_dim, best if sigma is None else sigma).double()
         variance = model.likelihood.sigma**2
         kept = values[:latent_dim].clamp(min=variance)  # W^T W + sigma^2 I, which is diagonal
-        encoder, decoder = model.encoder[0], model.decoder[0]
+        encoder, decoder = cast(nn.Linear, model.encoder[0]), cast(nn.Linear, model.decoder[0])
         decoder.weight.copy_(axes * (kept - variance).sqrt())
         decoder.bias.copy_(mean)
         encoder.weight.copy_(torch.cat([decoder.weight.T / kept[:, None], torch.zeros_like(axes.T)]))
@@ -181,7 +180,7 @@ class LinearVAE(VAE):
     @torch.no_grad()
     def log_density(self, x: Tensor) -> Tensor:
         """Return log p(x) of pictures (n, C, H, W), exactly, (n,) in nats: x is N(b, W W^T + sigma^2 I)."""
-        decoder, variance = self.decoder[0], self.likelihood.sigma**2
+        decoder, variance = cast(nn.Linear, self.decoder[0]), self.likelihood.sigma**2
         center = x.flatten(1) - decoder.bias
         inner = decoder.weight.T @ decoder.weight + variance * torch.eye(self.latent_dim).to(x)
         along = center @ decoder.weight

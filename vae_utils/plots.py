@@ -295,3 +295,19 @@ def dots_by_way(ax: Axes, figures: Mapping[str, Mapping[str, Sequence[float]]], 
     ax.set(ylim=(len(figures) - 0.5, -0.5), xlabel=label)
     ax.set_xticks([-10, -1, 0, 1, 10, 100])
     ax.xaxis.set_major_formatter("{x:g}")
+
+
+def dots(ax: Axes, rows: Mapping[str, Tensor], color: str, filled: bool = True) -> None:
+    """Show the figures (seeds,) of each name as dots in a row of its own, from the top, each seed a little lower.
+
+    Args:
+        ax: Where to show them; a second call with the same names adds to the first.
+        rows: The figures of each name; none for an empty row.
+        color: Of the dots.
+        filled: Discs; else rings.
+    """
+    for place, figures in enumerate(rows.values()):
+        lower = np.linspace(-0.25, 0.25, len(figures))
+        ax.scatter(figures, place + lower, s=16, facecolors=color if filled else "none", edgecolors=color)
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.set_ylim(len(rows) - 0.5, -0.5)

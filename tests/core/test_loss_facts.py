@@ -105,6 +105,18 @@ def test_best_sigma_is_the_root_of_the_mean_squared_error():
     assert all(gaussian_nll(mean, x, best * factor).mean() > least for factor in (0.9, 1.1))
 
 
+def test_density_of_dequantized_levels_bounds_their_probability():
+    """What notebook 10 says of bits per dimension (Theis et al., 2016)."""
+    levels, mean, sigma = torch.arange(256, dtype=F64), 0.4, 0.03
+    pixel = Normal(torch.tensor(mean, dtype=F64), sigma)
+    exact = torch.diff(pixel.cdf(torch.arange(257, dtype=F64) / 256)).log()[60:140]
+    u = (torch.arange(2000, dtype=F64) + 0.5) / 2000
+    smooth = (pixel.log_prob((levels[60:140, None] + u) / 256) - math.log(256)).mean(1)
+    assert (smooth < exact).all() and (exact - smooth).max() < 0.03
+    bits = -smooth / math.log(2)
+    torch.testing.assert_close(bits, -(smooth + math.log(256)) / math.log(2) + 8)
+
+
 # Beta
 
 

@@ -61,7 +61,7 @@ def density(model):
 
 @pytest.mark.parametrize("silent", [0, 1, 4])
 def test_measures_of_the_best_linear_vae_are_its_closed_forms(silent):
-    x, values, axes = pictures()
+    x, values, _ = pictures()
     s2 = (0.9 * values[3 - silent] + 0.1 * values[4 - silent]).item() if silent < 4 else 1.1 * values[0].item()
     s2 = s2 if silent else values[4:].mean().item()  # the best of all
     model = best(x, s2)
@@ -89,7 +89,7 @@ def test_measures_of_the_best_linear_vae_are_its_closed_forms(silent):
 
 
 def test_negative_elbo_exceeds_minus_log_p_by_the_divergence_from_the_posterior():
-    x, values, axes = pictures()
+    x, _, _ = pictures()
     exact = best(x, 0.5)
     wider = copy.deepcopy(exact)
     wider.encoder[0].bias[4:] += math.log(2)
@@ -99,7 +99,7 @@ def test_negative_elbo_exceeds_minus_log_p_by_the_divergence_from_the_posterior(
 
 
 def test_decoding_the_posterior_mean_gives_no_bound_and_negative_elbo_does_not_do_it():
-    x, values, axes = pictures()
+    x, values, _ = pictures()
     model = best(x, values[4:].mean().item())
     mu, logvar = posterior(model, x)
     fooled = gaussian_nll(mu @ model.decoder[0].weight.T, x.flatten(1), model.likelihood.sigma) + gaussian_kl(
@@ -171,7 +171,7 @@ def test_kl_is_kept_apart_by_number_and_in_use_is_above_the_border():
 
 
 def test_codes_of_the_best_linear_vae_together_are_the_prior():
-    x, values, axes = pictures()
+    x, values, _ = pictures()
     model = best(x, 0.6 * values[1].item(), k=2)
     rate = kl_of_each_number(model, x).sum().item()
     assert 0.5 < rate < 0.2 * math.log(len(x))
@@ -233,7 +233,7 @@ def test_a_number_in_use_may_say_nothing_if_all_clouds_lie_at_the_same_wrong_pla
 
 def test_too_few_pictures_make_the_divergence_too_large_by_the_rate_less_their_logarithm():
     """Its stated limit: 20 pictures can't carry more than log 20 nats."""
-    x, values, axes = pictures()
+    x, _, _ = pictures()
     model = best(x, 1e-4, k=4)  # thin clouds: a rate far above log 20
     rate = kl_of_each_number(model, x).sum().item()
     assert rate > 4 * math.log(20)
@@ -242,7 +242,7 @@ def test_too_few_pictures_make_the_divergence_too_large_by_the_rate_less_their_l
 
 
 def test_the_divergence_is_the_same_for_the_same_seed_and_leaves_the_random_state():
-    x, values, axes = pictures(300)
+    x, _, _ = pictures(300)
     model, before = best(x, 0.5), torch.get_rng_state()
     assert aggregate_kl(model, x, seed=1) == aggregate_kl(model, x, seed=1) != aggregate_kl(model, x)
     assert torch.equal(torch.get_rng_state(), before)
@@ -436,3 +436,20 @@ def test_the_mean_picture_and_other_pixels_than_0_to_1_are_kept():
 def test_as_many_numbers_as_pixels_leave_no_noise(latent_dim):
     with pytest.raises(ValueError, match="need fewer numbers"):
         LinearVAE.at_its_best(pictures(30)[0], latent_dim)
+
+
+def test_a_rotated_code_keeps_the_density_and_costs_the_elbo_its_tilt():
+    x, _, _ = pictures()
+    model = best(x, 0.1)
+    turned, W = copy.deepcopy(model), model.decoder[0].weight
+    R = torch.linalg.qr(draw(4, 4, seed=5)).Q
+    M = R.T @ W.T @ W @ R + 0.1 * torch.eye(4, dtype=F64)
+    turned.decoder[0].weight.copy_(W @ R)
+    for part in (turned.encoder[0].weight, turned.encoder[0].bias):
+        part[:4] = R.T @ part[:4]
+    turned.encoder[0].bias[4:] = (0.1 / M.diagonal()).log()  # the best cloud that can't tilt
+    torch.testing.assert_close(turned.log_density(x), model.log_density(x), rtol=1e-9, atol=1e-9)
+    often = x.repeat(50, 1, 1, 1)
+    lost = model.log_density(often) - importance_weighted_bound(turned, often, 1)
+    known = 0.5 * (M.diagonal().log().sum() - torch.logdet(M)).item()
+    assert known > 0.02 and abs(lost.mean() - known) < 4.5 * lost.std() / math.sqrt(1e5) < known / 3

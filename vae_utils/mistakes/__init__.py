@@ -31,6 +31,8 @@ EXERCISES = (
     "masked_nll",
     "leave_one_out",
     "straight_through",
+    "weighted_bound",
+    "free_bits",
 )
 
 
