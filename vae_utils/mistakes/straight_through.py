@@ -148,3 +148,11 @@ def rounded(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
     should be 1, however small it is."""
     soft = _soft(logits, noise, temperature)
     return soft.detach().round() + soft - soft.detach()
+
+
+@mistake
+def soft_not_taken_off(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """You add the soft choice and do not take it off again, so the numbers are no longer one-hot. Take it off without
+    its past: `- soft.detach()`. Then 0 is added, with a slope."""
+    soft = _soft(logits, noise, temperature)
+    return _hard(soft) + soft

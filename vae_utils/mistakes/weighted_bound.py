@@ -162,3 +162,17 @@ def negated(nll: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     """This is the loss, minus the bound. Here the bound itself is asked for: it lies below log p(x), and rises with
     k."""
     return torch.neg(_log_w(nll, z, mu, logvar).logsumexp(1) - _log_k(nll))
+
+
+@mistake
+def prior_left_out(nll: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """Your weights lack p(z), but for its constant. Then codes far from 0 count as much as those near it, which the
+    model draws more often; the result may lie far above log p(x). Subtract z²/2, summed over the numbers of a code."""
+    return (_log_w(nll, z, mu, logvar) + 0.5 * z.square().sum(2)).logsumexp(1) - _log_k(nll)
+
+
+@mistake
+def numbers_counted(nll: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """You subtract the log of how many numbers a code has, axis 2 of `z`. The average is over draws: subtract the log
+    of their number, axis 1."""
+    return _log_w(nll, z, mu, logvar).logsumexp(1) - math.log(z.shape[2])
