@@ -37,7 +37,7 @@ def function_of(source: str) -> Callable[..., Any]:
     return [value for value in space.values() if callable(value)][-1]
 
 
-CELLS = {where: source for where, source in code_cells("0*.ipynb", ".check(") if source.startswith("def ")}
+CELLS = {where: source for where, source in code_cells("[0-9]*.ipynb", ".check(") if source.startswith("def ")}
 SOLVED = {where: source for where, source in code_cells("assignments/*.ipynb", "BEGIN SOLUTION") if "def " in source}
 
 

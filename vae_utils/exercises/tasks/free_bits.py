@@ -35,7 +35,7 @@ sum over the numbers: one number.""",
     ),
     answer=free_bits,
     right="Each number has its nats for free, on average over the batch. Below that, its gradient is 0: nothing pushes "
-    "it toward silence. (What comes out is no longer a bound on −log p(x) that you could report.)",
+    "it toward silence. (What comes out is still a bound on −log p(x), but a looser one than the −ELBO.)",
     judge=partial(by_values, keeps_dtype=True),
     afterwards="Whoever calls it finds other numbers in their KL afterwards.",
     probes=(
