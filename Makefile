@@ -23,7 +23,7 @@ JOBS ?= logical
 # A folder or zip file with students' notebooks, for grade.
 SUBMISSIONS ?=
 export SUBMISSIONS
-# The address of a Dask scheduler whose workers grade; none named: the cores of this machine.
+# The address of a Dask scheduler whose workers grade or make records; none named: the cores of this machine.
 CLUSTER ?=
 export CLUSTER
 # CONTAINER=no grades without a container, even where an engine is there.
@@ -84,8 +84,8 @@ claims: install ## count in how many seeds each claim holds (SEEDS="1 2 3" DATAS
 	@$(PY) -m scripts.notebooks claims $(NOTEBOOKS) --seeds $(SEEDS) $(if $(DATASET),--dataset $(DATASET)) \
 		$(if $(STEPS),--steps $(STEPS))
 
-reproduce: install-dev ## make the records in data/records again (WHAT="beta"; none: all)
-	@$(PY) -m scripts.reproduce $(WHAT)
+reproduce: install-dev ## make the records in data/records again (WHAT="beta"; none: all; CLUSTER=)
+	@$(PY) -m scripts.reproduce $(WHAT) $(if $(CLUSTER),--cluster="$$CLUSTER")
 
 bench: install-dev ## time imports, data, training, and what moves in a browser, on this machine
 	@$(PY) -m scripts.bench.training $(ARGS)

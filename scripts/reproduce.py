@@ -2,7 +2,8 @@
 
     python -m scripts.reproduce [NAME ...]      each a module scripts/experiments/NAME.py; without a name, all
 
-Runs are independent of each other and share the cores (joblib).
+Runs are independent of each other and share the cores (joblib), or with --cluster the workers of a Dask cluster, which
+need this folder, at the same place, and what it installs.
 
 An experiment is a module with
 
@@ -25,6 +26,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -113,7 +115,9 @@ def small_runs(experiment: Experiment) -> list[dict]:
         return [one_run(experiment, *case, experiment.small) for case in _cases(experiment.small)]
 
 
-def reproduce(experiment: Experiment, records: Path = RECORDS, unfinished: Path = UNFINISHED, jobs: int = 1) -> bool:
+def reproduce(
+    experiment: Experiment, records: Path = RECORDS, unfinished: Path = UNFINISHED, jobs: int = 1, cluster: str = ""
+) -> bool:
     """Run an experiment and write its record, resuming a stopped one with the same settings, source and versions.
 
     Args:
@@ -121,6 +125,7 @@ def reproduce(experiment: Experiment, records: Path = RECORDS, unfinished: Path 
         records: The folder of the record.
         unfinished: The folder of what a stopped experiment has done.
         jobs: How many runs at once, each in a process of its own.
+        cluster: The address of a Dask scheduler; "": this machine.
 
     Returns:
         Whether the record is written. If a data set can't be had here, it is not: the other data sets' runs then stay
@@ -146,11 +151,12 @@ def reproduce(experiment: Experiment, records: Path = RECORDS, unfinished: Path 
         if problem := _problem(dataset):
             missing.add(dataset)
             print(f"{experiment.name}: {dataset} is left out. {problem}", flush=True)
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    for run in parallel(_job(experiment, case, jobs) for case in todo if case[0] not in missing):
-        runs[run["dataset"], run["seed"]] = run
-        _write({"key": key, "runs": [runs[case] for case in cases if case in runs]}, part)
-        print(f"{experiment.name}: {run['dataset']}, seed {run['seed']}: {run['seconds']:.0f} s", flush=True)
+    with _workers(jobs, cluster) as jobs:
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+        for run in parallel(_job(experiment, case, jobs) for case in todo if case[0] not in missing):
+            runs[run["dataset"], run["seed"]] = run
+            _write({"key": key, "runs": [runs[case] for case in cases if case in runs]}, part)
+            print(f"{experiment.name}: {run['dataset']}, seed {run['seed']}: {run['seconds']:.0f} s", flush=True)
     if missing:
         return False
     record = new | {"runs": [runs[case] for case in cases], "small": small_runs(experiment)}
@@ -165,12 +171,29 @@ def _job(experiment: Experiment, case: tuple[str, int], jobs: int) -> tuple:
     """Return a run as joblib takes it; an experiment's module can't be sent to another process, its name can."""
     if jobs == 1:
         return joblib.delayed(one_run)(experiment, *case, experiment.settings)
-    return joblib.delayed(_run_named)(experiment.name, *case)
+    return joblib.delayed(_run_named)(experiment.name, *case, experiment.settings)
 
 
-def _run_named(name: str, dataset: str, seed: int) -> dict:
-    experiment = find(name)
-    return one_run(experiment, dataset, seed, experiment.settings)
+def _run_named(name: str, dataset: str, seed: int, settings: dict) -> dict:
+    return one_run(find(name), dataset, seed, settings)
+
+
+@contextmanager
+def _workers(jobs: int, cluster: str) -> Iterator[int]:
+    """Yield how many runs go on at once: so many processes here, or the threads of a Dask cluster's workers."""
+    if not cluster:
+        yield jobs
+        return
+    from distributed import Client
+
+    try:
+        client = Client(cluster, timeout=10)
+    except (OSError, ValueError) as error:
+        raise ExperimentError(
+            f"No Dask scheduler answers at {cluster} ({error}): start it, or mend CLUSTER."
+        ) from error
+    with client, joblib.parallel_config(backend="dask"):
+        yield max(2, sum(client.nthreads().values()))  # 1 would run here
 
 
 def versions() -> dict[str, str]:
@@ -280,11 +303,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run the experiments again and write the records in data/records.")
     parser.add_argument("names", nargs="*", help="names of experiments; none: all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at once (default: one a core)")
+    parser.add_argument("--cluster", default="", help="address of a Dask scheduler whose workers run (default: here)")
     asked = parser.parse_args(arguments)
     os.environ.setdefault("VAE_PROGRESS", "0")
     try:
         experiments = [find(name) for name in asked.names or names()]
-        return int(not all([reproduce(experiment, jobs=asked.jobs) for experiment in experiments]))
+        return int(
+            not all([reproduce(experiment, jobs=asked.jobs, cluster=asked.cluster) for experiment in experiments])
+        )
     except ExperimentError as problem:
         print(problem, file=sys.stderr)
         return 2
