@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -230,22 +229,6 @@ def test_runs_at_once_are_written_in_their_order(place: Place, monkeypatch: pyte
     runs = [(run["dataset"], run["seed"], run["scale"]) for run in place.record()["runs"]]
     assert runs == [("one", 0, 1.0), ("one", 1, 1.0), ("two", 0, 1.0), ("two", 1, 1.0)]
     assert place.left() == ["made_up.json"]
-
-
-@pytest.mark.filterwarnings("ignore")  # Dask's own
-def test_a_cluster_gives_the_runs_of_one_process(place: Place) -> None:
-    distributed = pytest.importorskip("distributed", reason="no Dask here")
-    experiment = find("estimators")
-    experiment = replace(experiment, settings=experiment.small | {"seeds": [0, 1]})
-    assert reproduce.reproduce(experiment, place.records, place.unfinished)
-    alone = json.loads((place.records / "estimators.json").read_text(encoding="utf-8"))["runs"]
-    settings = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
-    with distributed.LocalCluster(**settings) as cluster:
-        assert reproduce.reproduce(experiment, place.records, place.unfinished, cluster=cluster.scheduler_address)
-    shared = json.loads((place.records / "estimators.json").read_text(encoding="utf-8"))["runs"]
-    assert [{**run, "seconds": 0} for run in shared] == [{**run, "seconds": 0} for run in alone]
-    with pytest.raises(ExperimentError, match="No Dask scheduler answers at tcp://127.0.0.1:9 .*start it, or mend"):
-        reproduce.reproduce(experiment, place.records, place.unfinished, cluster="tcp://127.0.0.1:9")
 
 
 @pytest.mark.parametrize(
