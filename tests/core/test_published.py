@@ -35,3 +35,9 @@ def test_weights_give_the_recorded_losses_of_200_pictures(name: str, pictures: d
 @pytest.mark.parametrize("name", published.SETTINGS["datasets"])
 def test_weights_are_small(name: str) -> None:
     assert (published.WEIGHTS / f"{name}.safetensors").stat().st_size < 3e6
+
+
+def test_readme_tells_the_recorded_figures(root: Path) -> None:
+    table = (root / "README.md").read_text(encoding="utf-8").partition("## Against published numbers")[2]
+    for run in records.load("published")["runs"]:
+        assert f"{run['nll'] or run['loss']:.2f}" in table
