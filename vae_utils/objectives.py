@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .losses import gaussian_kl, same_shape, squared_error
-from .models import CategoricalVAE
-from .types import VariationalModel
+from .types import ChoiceModel, VariationalModel
 
 Relaxation = Callable[[Tensor, Tensor, float], Tensor]  # (logits, dice, temperature) -> codes
 
@@ -156,7 +155,7 @@ def straight_through(logits: Tensor, noise: Tensor, temperature: float) -> Tenso
     return hard(soft) + soft - soft.detach()
 
 
-def relaxed_loss(model: CategoricalVAE, x: Tensor, relax: Relaxation, temperature: float) -> dict[str, Tensor]:
+def relaxed_loss(model: ChoiceModel, x: Tensor, relax: Relaxation, temperature: float) -> dict[str, Tensor]:
     """Return {"loss": nll + KL, "nll", "kl"}, each (batch,) in nats, of a code that `relax` makes of logits and dice.
 
     With `straight_through` the values are those of the negative ELBO, and the gradients that reach the encoder are
@@ -168,7 +167,7 @@ def relaxed_loss(model: CategoricalVAE, x: Tensor, relax: Relaxation, temperatur
     return {"loss": nll + kl, "nll": nll, "kl": kl}
 
 
-def choice_score_loss(model: CategoricalVAE, x: Tensor, draws: int = 4) -> dict[str, Tensor]:
+def choice_score_loss(model: ChoiceModel, x: Tensor, draws: int = 4) -> dict[str, Tensor]:
     """Return the negative ELBO, with the score function from a few draws as its gradient, unbiased.
 
     Each draw's baseline is the mean nll of the others (Kool et al., 2019; Mnih and Rezende, 2016).

@@ -54,3 +54,22 @@ class VariationalModel(LatentModel, Protocol):
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the decoder's output for one draw z, mu and logvar."""
+
+
+class ChoiceModel(LatentModel, Protocol):
+    """A VAE whose code is a few choices, such as `models.CategoricalVAE`."""
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """The distribution p(x|z)."""
+
+    @property
+    def choices(self) -> int:
+        """How many choices a code has."""
+
+    @property
+    def values(self) -> int:
+        """Among how many values each of them chooses."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the logits of q(z|x), (batch, choices, values)."""
