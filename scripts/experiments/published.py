@@ -9,7 +9,8 @@
 
 What differs from the papers: the epochs ("epochs" in the settings), the learning rate's way (up to "lr", then
 linearly to zero), batches of 128 and the start at the mean picture. Pixels are made black or white by a draw, anew each
-time in training ("binarized"); `example` takes gray ones, as published.
+time in training ("binarized"), as in the IWAE paper, where pythae has fixed ones; `example` takes gray ones, as
+published.
 
 Figures, on the test pictures:
 
